@@ -1,0 +1,49 @@
+package gatekeeper
+
+import "time"
+
+// EventType names what happened. The names are part of the export formats
+// and never change their meaning.
+type EventType string
+
+// The events of the ledger.
+const (
+	EventRequestOpened     EventType = "request.opened"
+	EventRequestApproved   EventType = "request.approved"
+	EventRequestDenied     EventType = "request.denied"
+	EventRequestExpired    EventType = "request.expired"
+	EventRequestCanceled   EventType = "request.canceled"
+	EventRequestSuperseded EventType = "request.superseded"
+	EventRequestRevoked    EventType = "request.revoked"
+	EventRequestRefused    EventType = "request.refused" // never opened: no rule allows it
+	EventVoteCounted       EventType = "vote.counted"
+	EventVoteRefused       EventType = "vote.refused" // a click that does not count, and why
+
+	EventRedemptionIntended  EventType = "redemption.intended"  // before the cloud is asked
+	EventRedemptionSucceeded EventType = "redemption.succeeded" // credentials were handed out
+	EventRedemptionFailed    EventType = "redemption.failed"    // the cloud refused
+	EventRedemptionUnknown   EventType = "redemption.unknown"   // we stopped between the two
+	EventRedemptionRefused   EventType = "redemption.refused"   // asked for, not allowed
+
+	EventRulesLoaded   EventType = "rules.loaded"
+	EventRulesRejected EventType = "rules.rejected" // a broken set; the rules in force stay
+)
+
+// Event is one thing that happened, as the ledger keeps it. It never holds a
+// token or a credential.
+type Event struct {
+	ID      string         `json:"id"` // evt_…
+	Type    EventType      `json:"type"`
+	Time    time.Time      `json:"time"` // UTC
+	Request string         `json:"request,omitempty"`
+	State   State          `json:"state,omitempty"` // the request's state after the event
+	Actor   Actor          `json:"actor"`
+	Data    map[string]any `json:"data,omitempty"`
+}
+
+// Actor is who caused an event.
+type Actor struct {
+	Kind string `json:"kind"` // workload, person or gatekeeper
+	ID   string `json:"id"`   // the workload's subject, the Slack user id
+	Name string `json:"name,omitempty"`
+}

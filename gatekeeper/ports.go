@@ -1,0 +1,118 @@
+package gatekeeper
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Verifier turns a raw token into a Workload, or a [CodeInvalidToken] error
+// that says what is wrong. It is whole again at each call: nothing is
+// remembered of an earlier token but the issuer's keys. audience is the one
+// that the token has to be for; "" means the issuer's configured one.
+type Verifier interface {
+	Verify(ctx context.Context, raw, audience string) (Workload, error)
+}
+
+// Decider holds the rules in force. Decide is pure but for the swap of the
+// rules: the same rules, workload, environment and time give the same answer.
+type Decider interface {
+	Decide(w Workload, environment string, now time.Time) Decision
+}
+
+// Store keeps requests, the ledger and the work to be done. Each method that
+// changes something is one durable transaction: when it returns nil, a crash
+// loses nothing of it; when it returns an error, nothing of it happened. Now
+// is the database's own time, so that replicas agree (threats row 35).
+type Store interface {
+	// Open finds the newest request with that binding (nil when there is
+	// none) and how many of the repository's requests are pending, and stores
+	// what decide makes of them. Concurrent calls with one binding are
+	// serialised: the later ones see the earlier one's request.
+	Open(ctx context.Context, key OpenKey, decide func(OpenView) (Change, error)) (Request, error)
+	// Update stores what change makes of the request, as a compare-and-swap:
+	// change may run again on a newer request. An error from change aborts.
+	Update(ctx context.Context, id string, change func(old Request, now time.Time) (Change, error)) (Request, error)
+	// Record appends events that belong to no request, or enqueues work.
+	Record(ctx context.Context, c Change) error
+	// Get is the request, or a CodeNotFound error.
+	Get(ctx context.Context, id string) (Request, error)
+	// UseToken binds (iss, jti) to the bytes of a token until it expires, and
+	// refuses a second token that carries the same jti (threats row 17).
+	UseToken(ctx context.Context, issuerURL string, t Token) error
+	// Watch gives a channel that receives after each change of the request.
+	// It never blocks the writer: changes merge. stop releases it.
+	Watch(id string) (changed <-chan struct{}, stop func())
+}
+
+// OpenKey says which requests matter when one is opened.
+type OpenKey struct {
+	Binding    string // see Bind
+	Repository string // issuer and repository id: whose pending requests are counted
+}
+
+// OpenView is what Open shows to its decision.
+type OpenView struct {
+	Existing *Request // the newest with the binding
+	Pending  int      // of the repository
+	Now      time.Time
+}
+
+// Change is what one transaction writes: the request unless its ID is empty,
+// the events into the ledger, and the work it causes.
+type Change struct {
+	Request Request
+	Events  []Event
+	Work    []Work
+}
+
+// Work is something to be done after the transaction that caused it, at least
+// once, also over crashes. Work of one kind and key merges: the newer payload
+// and the earlier time win, and a run under way is followed by another.
+type Work struct {
+	Kind    string
+	Key     string
+	Payload json.RawMessage // nil: the key says it all
+	RunAt   time.Time       // zero: at once
+}
+
+// The kinds of work that the domain causes.
+const (
+	WorkMessage = "slack.message"     // key: request id. Bring its Slack message up to date.
+	WorkExpire  = "request.expire"    // key: request id. Its time to be decided, or redeemed, is over.
+	WorkSettle  = "redemption.settle" // key: request id. An intent may have been left behind.
+)
+
+// Directory knows people as they are right now. Every failed look-up is an
+// error, and an error never counts as a yes (threats row 23).
+type Directory interface {
+	// Standing says who the person is at this moment.
+	Standing(ctx context.Context, p Person) (Standing, error)
+	// Member says whether the person belongs to the approver entry now.
+	Member(ctx context.Context, p Person, a Approver) (bool, error)
+}
+
+// Standing is what a live look at a person tells. Its zero value is nobody.
+type Standing struct {
+	Active  bool   // exists in our workspace, not deactivated
+	Guest   bool   // restricted or single-channel guest
+	Bot     bool   // a bot or an app
+	Foreign bool   // of another workspace or organisation
+	Name    string // for display
+}
+
+// Runs tells who caused a run, where the CI's forge can be asked. Errors are
+// temporary; without Runs a re-run's initiator stays unknown.
+type Runs interface {
+	// Initiators are the people behind the workload's run attempt.
+	Initiators(ctx context.Context, w Workload) ([]Account, error)
+}
+
+// Exchanger turns a grant into a credential at one kind of cloud. Errors are
+// *Error with CodeExchangeFailed and the cloud's own error code in the
+// description, or CodeUnavailable when nothing can have been issued.
+type Exchanger interface {
+	// Exchange asks the cloud. subjectToken is the CI's second token, "" where
+	// the spec needs none. It retries only what may be retried, within ctx.
+	Exchange(ctx context.Context, g Grant, subjectToken string) (Credential, error)
+}

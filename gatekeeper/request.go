@@ -1,0 +1,162 @@
+package gatekeeper
+
+import (
+	"slices"
+	"time"
+)
+
+// State is where a request stands. The zero value is no state: nothing can be
+// voted on or redeemed in it.
+type State string
+
+// The states. Pending is the only one that people decide in; only an
+// approved request that nobody redeemed yet can still become revoked.
+const (
+	Pending    State = "pending"
+	Approved   State = "approved"
+	Denied     State = "denied"
+	Expired    State = "expired"
+	Canceled   State = "canceled"
+	Superseded State = "superseded"
+	Revoked    State = "revoked"
+)
+
+// Request is one workload asking for one environment: the thing people
+// approve. It is a value; its methods return the next one. Times are UTC.
+type Request struct {
+	ID          string           `json:"id"`      // req_…
+	Version     int64            `json:"version"` // grows with each stored change; 0 is not stored yet
+	State       State            `json:"state"`
+	Environment string           `json:"environment"` // as it was asked for
+	Reason      string           `json:"reason"`
+	Workload    Workload         `json:"workload"` // who opened it
+	Initiators  Initiators       `json:"initiators"`
+	Rule        Rule             `json:"rule"`         // as admitted
+	RulesDigest string           `json:"rules_digest"` // the rules that admitted it
+	Freeze      string           `json:"freeze,omitempty"`
+	Credentials []CredentialSpec `json:"credentials"` // those asked for, of the rule's
+	Binding     string           `json:"binding"`     // see Bind
+	Digest      string           `json:"digest"`      // see ApprovalDigest: what an approval covers
+
+	Votes       []Vote       `json:"votes,omitempty"` // counted ones, in order
+	DenyReason  string       `json:"deny_reason,omitempty"`
+	Redemptions []Redemption `json:"redemptions,omitempty"`
+
+	CreatedAt    time.Time `json:"created_at"`
+	ExpiresAt    time.Time `json:"expires_at"`
+	DecidedAt    time.Time `json:"decided_at,omitzero"`
+	RedeemBefore time.Time `json:"redeem_before,omitzero"` // set when approved
+}
+
+// Initiators are the people who may have caused the run. Self-approval is
+// measured against them.
+type Initiators struct {
+	People []Account `json:"people,omitempty"`
+	// Known is false while someone may be missing, e.g. who re-ran the run:
+	// the token does not tell and GitHub was not asked or did not answer.
+	Known bool   `json:"known"`
+	Why   string `json:"why,omitempty"` // why not known, for people
+}
+
+// Account is a person's account at the CI's forge.
+type Account struct {
+	Login string `json:"login"`
+	ID    string `json:"id,omitempty"` // immutable id, where told
+}
+
+// Choice is what a vote says. The zero value is no vote.
+type Choice string
+
+// The choices.
+const (
+	Approve Choice = "approve"
+	Deny    Choice = "deny"
+	Revoke  Choice = "revoke" // takes back an approval that nobody redeemed yet
+)
+
+// Vote is one person's choice on a request.
+type Vote struct {
+	Person Person    `json:"person"`
+	Choice Choice    `json:"choice"`
+	Reason string    `json:"reason,omitempty"`
+	Via    string    `json:"via"` // the door it came through: slack.button, slack.modal, web, …
+	At     time.Time `json:"at"`
+}
+
+// Person is a Slack account by its immutable ids. Name is for display only.
+type Person struct {
+	Slack string `json:"slack"`
+	Team  string `json:"team,omitempty"`
+	Name  string `json:"name,omitempty"`
+}
+
+// RedemptionState is how far a redemption came.
+type RedemptionState string
+
+// The states of a redemption.
+const (
+	RedemptionIntended  RedemptionState = "intended"
+	RedemptionSucceeded RedemptionState = "succeeded"
+	RedemptionFailed    RedemptionState = "failed"
+	RedemptionUnknown   RedemptionState = "unknown"
+)
+
+// Redemption is one attempt of one job to get one credential.
+type Redemption struct {
+	ID         string          `json:"id"`  // red_…
+	Job        string          `json:"job"` // check_run_id, or the run where the CI names no job
+	Credential string          `json:"credential"`
+	State      RedemptionState `json:"state"`
+	TokenKey   string          `json:"token_key"` // hex SHA-256 of iss and jti: which token asked
+	At         time.Time       `json:"at"`
+	SettleBy   time.Time       `json:"settle_by"`        // still intended after this: unknown
+	Detail     string          `json:"detail,omitempty"` // the assumed role, or the cloud's error code
+}
+
+// Final says whether no person can change the request any more.
+func (r Request) Final() bool {
+	return r.State != Pending && (r.State != Approved || r.Redeemed())
+}
+
+// Redeemed says whether credentials were, or may have been, handed out.
+func (r Request) Redeemed() bool {
+	return slices.ContainsFunc(r.Redemptions, func(d Redemption) bool { return d.State != RedemptionFailed })
+}
+
+// Lapsed says whether an approval may no longer be redeemed at now.
+func (r Request) Lapsed(now time.Time) bool {
+	return r.State == Approved && !now.Before(r.RedeemBefore)
+}
+
+// ApprovedBy are the people whose approvals counted, in order.
+func (r Request) ApprovedBy() []Vote {
+	return slices.DeleteFunc(slices.Clone(r.Votes), func(v Vote) bool { return v.Choice != Approve })
+}
+
+// DeniedBy is the vote that denied or revoked the request, nil when none did.
+func (r Request) DeniedBy() *Vote {
+	for _, v := range slices.Backward(r.Votes) {
+		if v.Choice == Deny || v.Choice == Revoke {
+			return &v
+		}
+	}
+	return nil
+}
+
+// Quorum is how many people have to agree over all groups.
+func (r Request) Quorum() int {
+	sum := 0
+	for _, g := range r.Rule.Approval.Groups {
+		sum += g.Quorum
+	}
+	return sum
+}
+
+// Credential finds a credential of the request by its name.
+func (r Request) Credential(name string) (CredentialSpec, bool) {
+	i := slices.IndexFunc(r.Credentials, func(c CredentialSpec) bool { return c.Name == name })
+	if i < 0 {
+		return CredentialSpec{}, false
+	}
+	return r.Credentials[i], true
+}
