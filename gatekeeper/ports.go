@@ -74,7 +74,13 @@ type Work struct {
 	Key     string
 	Payload json.RawMessage // nil: the key says it all
 	RunAt   time.Time       // zero: at once
+	Attempt int             // set for the handler: 1 on the first run, counted durably before it
 }
+
+// WorkHandler does one piece of work. nil: done. An *Error with RetryAfter is
+// tried again then; any other error with growing delays. It runs again after
+// a crash, so it has to be idempotent.
+type WorkHandler func(ctx context.Context, w Work) error
 
 // The kinds of work that the domain causes.
 const (
