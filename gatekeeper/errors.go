@@ -22,6 +22,7 @@ const (
 	CodeExchangeFailed Code = "exchange_failed"         // the cloud refused
 	CodeUnavailable    Code = "temporarily_unavailable" // storage, keys or a look-up out of reach; nothing half done
 	CodeInternal       Code = "server_error"            // a fault of ours; also what an uncoded error counts as
+	CodeVoteRefused    Code = "vote_refused"            // a vote that does not count; the description is the private answer
 )
 
 // Error is a failure with a code. Description is one sentence for the person

@@ -47,3 +47,17 @@ type Actor struct {
 	ID   string `json:"id"`   // the workload's subject, the Slack user id
 	Name string `json:"name,omitempty"`
 }
+
+// event records something about the request as it stands after it. The gate
+// gives the id.
+func (r Request) event(t EventType, at time.Time, by Actor, data map[string]any) Event {
+	return Event{Type: t, Time: at.UTC(), Request: r.ID, State: r.State, Actor: by, Data: data}
+}
+
+func workloadActor(w Workload) Actor {
+	return Actor{Kind: "workload", ID: w.Subject, Name: w.Repository}
+}
+
+func personActor(p Person) Actor { return Actor{Kind: "person", ID: "slack:" + p.Slack, Name: p.Name} }
+
+func ourselves(what string) Actor { return Actor{Kind: "gatekeeper", ID: what} }

@@ -1,5 +1,7 @@
 package gatekeeper
 
+import "strings"
+
 // PersonEntry is one person of the configuration's `people`: the only map
 // between accounts of different systems.
 type PersonEntry struct {
@@ -12,3 +14,71 @@ type PersonEntry struct {
 
 // People is the configured identity map.
 type People []PersonEntry
+
+// bySlack finds the entry of a Slack user. Ambiguity is nobody: two entries
+// for one account mean that the map cannot be trusted for it (row 24).
+func (p People) bySlack(id string) (PersonEntry, bool) {
+	return p.only(func(e PersonEntry) bool { return id != "" && e.Slack == id })
+}
+
+// ByAccount finds the entry of a forge account; ambiguity is nobody.
+func (p People) ByAccount(a Account) (PersonEntry, bool) {
+	return p.only(func(e PersonEntry) bool { return sameAccount(e, a) })
+}
+
+func (p People) only(match func(PersonEntry) bool) (PersonEntry, bool) {
+	var found []PersonEntry
+	for _, e := range p {
+		if match(e) {
+			found = append(found, e)
+		}
+	}
+	if len(found) != 1 {
+		return PersonEntry{}, false
+	}
+	return found[0], true
+}
+
+// sameAccount compares by id where both sides know it: logins can be renamed
+// and taken over. Logins compare without case, as GitHub does.
+func sameAccount(e PersonEntry, a Account) bool {
+	if e.GitHubID != "" && a.ID != "" {
+		return e.GitHubID == a.ID
+	}
+	return e.GitHub != "" && strings.EqualFold(e.GitHub, a.Login)
+}
+
+// selfApproval says why p may be one of the initiators, "" when p certainly
+// is none of them. Who cannot be told apart counts as one (contract 5:
+// self_approval).
+func selfApproval(p Person, in Initiators, people People) string {
+	if !in.Known {
+		return in.Why
+	}
+	voter, voterKnown := people.bySlack(p.Slack)
+	for _, a := range in.People {
+		if why := sameAs(p, voter, voterKnown, a, people); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func sameAs(p Person, voter PersonEntry, voterKnown bool, a Account, people People) string {
+	if isBot(a.Login) {
+		return "no person stands behind " + a.Login + ", so self-approval cannot be excluded; the rule would have to set self_approval: true"
+	}
+	if voterKnown && sameAccount(voter, a) {
+		return "you started this run (as " + a.Login + "), and its rule does not allow self-approval"
+	}
+	if e, ok := people.ByAccount(a); ok && e.Slack != "" {
+		if e.Slack == p.Slack {
+			return "you started this run (as " + a.Login + "), and its rule does not allow self-approval"
+		}
+		return ""
+	}
+	if voterKnown && (voter.GitHub != "" || voter.GitHubID != "") {
+		return ""
+	}
+	return "you cannot be told apart from " + a.Login + ", who started this run; ask the platform team to add you both to people in gatekeeper.yaml"
+}

@@ -112,6 +112,8 @@ type Standing struct {
 type Runs interface {
 	// Initiators are the people behind the workload's run attempt.
 	Initiators(ctx context.Context, w Workload) ([]Account, error)
+	// Authors are the accounts that wrote the commits being deployed.
+	Authors(ctx context.Context, w Workload) ([]Account, error)
 }
 
 // Exchanger turns a grant into a credential at one kind of cloud. Errors are

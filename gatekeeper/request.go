@@ -29,8 +29,9 @@ type Request struct {
 	State       State            `json:"state"`
 	Environment string           `json:"environment"` // as it was asked for
 	Reason      string           `json:"reason"`
-	Workload    Workload         `json:"workload"` // who opened it
-	Initiators  Initiators       `json:"initiators"`
+	Workload    Workload         `json:"workload"`     // who opened it
+	Initiators  Initiators       `json:"initiators"`   // who may have started or re-run the run
+	Authors     Initiators       `json:"authors"`      // of the commits, for exclude_authors
 	Rule        Rule             `json:"rule"`         // as admitted
 	RulesDigest string           `json:"rules_digest"` // the rules that admitted it
 	Freeze      string           `json:"freeze,omitempty"`
@@ -76,11 +77,15 @@ const (
 
 // Vote is one person's choice on a request.
 type Vote struct {
-	Person Person    `json:"person"`
-	Choice Choice    `json:"choice"`
-	Reason string    `json:"reason,omitempty"`
-	Via    string    `json:"via"` // the door it came through: slack.button, slack.modal, web, …
-	At     time.Time `json:"at"`
+	Person Person `json:"person"`
+	Choice Choice `json:"choice"`
+	Reason string `json:"reason,omitempty"`
+	Via    string `json:"via"`             // the door it came through: slack.button, slack.modal, web, …
+	Proof  StepUp `json:"proof,omitempty"` // proof beyond the click; empty: none
+	// As are the approver entries that the person belonged to when the vote
+	// counted; the gate fills it.
+	As []Approver `json:"as,omitempty"`
+	At time.Time  `json:"at"`
 }
 
 // Person is a Slack account by its immutable ids. Name is for display only.

@@ -1,0 +1,208 @@
+package gatekeeper
+
+import (
+	"slices"
+	"time"
+)
+
+// Ballot is a vote with what a live look at its person told.
+type Ballot struct {
+	Vote     Vote
+	Standing Standing
+	Member   []Approver // the entries, of all rules that matter, the person belongs to now
+}
+
+// Electorate is what a ballot is measured against beside the request itself.
+type Electorate struct {
+	Current Decision // what the rules in force say now
+	People  People
+}
+
+// Vote counts a ballot or refuses it. A refused one leaves the request as it
+// is and still gives an event, beside a [CodeVoteRefused] error whose
+// description is the answer to the person. It is the one check for all doors
+// (threats row 25).
+func (r Request) Vote(b Ballot, e Electorate, now time.Time) (Request, []Event, error) {
+	b.Vote.At = now.UTC()
+	if why := r.refusal(b, e, now); why != "" {
+		return r, []Event{r.voteEvent(EventVoteRefused, b.Vote, why)}, Errorf(CodeVoteRefused, "%s", why)
+	}
+	b.Vote.As = b.Member
+	r.Votes = append(slices.Clone(r.Votes), b.Vote)
+	if b.Vote.Choice == Approve {
+		return r.counted(b.Vote, e, now)
+	}
+	return r.turnedDown(b.Vote, now)
+}
+
+// counted adds an approval; the last one that was missing approves. Rules
+// that got stricter since the opening must be satisfied too (row 34).
+func (r Request) counted(v Vote, e Electorate, now time.Time) (Request, []Event, error) {
+	counted := r.voteEvent(EventVoteCounted, v, "")
+	votes := agreementsOf(r.Votes)
+	if !satisfied(r.Rule.Approval.Groups, votes) || !satisfiesCurrent(e.Current, votes) {
+		return r, []Event{counted}, nil
+	}
+	r, approved := r.approve(now, personActor(v.Person))
+	return r, []Event{counted, approved}, nil
+}
+
+func satisfiesCurrent(d Decision, votes []agreement) bool {
+	switch d.Outcome {
+	case Allow:
+		return true
+	case NeedApproval:
+		return d.Rule != nil && satisfied(d.Rule.Approval.Groups, votes)
+	}
+	return false
+}
+
+// turnedDown ends the request: a denial wins over approvals that came before,
+// and takes an approval back until it is redeemed (row 33).
+func (r Request) turnedDown(v Vote, now time.Time) (Request, []Event, error) {
+	counted := r.voteEvent(EventVoteCounted, v, "")
+	end, name := Denied, EventRequestDenied
+	if r.State == Approved {
+		end, name = Revoked, EventRequestRevoked
+	}
+	r.State = end
+	r.DenyReason = v.Reason
+	r.DecidedAt = now
+	ended := r.event(name, now, personActor(v.Person), map[string]any{"reason": v.Reason})
+	return r, []Event{counted, ended}, nil
+}
+
+// refusal says why a ballot does not count, "" when it does.
+func (r Request) refusal(b Ballot, e Electorate, now time.Time) string {
+	checks := []func() string{
+		func() string { return r.closed(b.Vote.Choice, now) },
+		func() string { return b.Standing.refusal() },
+		func() string { return r.notAnApprover(b, e.Current) },
+		func() string { return r.alreadyVoted(b.Vote) },
+	}
+	if b.Vote.Choice == Approve {
+		checks = append(checks, func() string { return r.notEntitled(b.Vote, e) })
+	}
+	for _, check := range checks {
+		if why := check(); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// closed says why nobody can make that choice any more.
+func (r Request) closed(c Choice, now time.Time) string {
+	switch {
+	case c != Approve && c != Deny && c != Revoke:
+		return "that is neither an approval nor a denial"
+	case r.State == Pending && c == Revoke:
+		return "there is no approval to revoke yet; deny the request instead"
+	case r.State == Pending && !now.Before(r.ExpiresAt):
+		return "the request expired: nobody decided in time"
+	case r.State == Pending:
+		return ""
+	case r.State != Approved || c == Approve:
+		return "the request is already " + string(r.State)
+	case r.Redeemed():
+		return "the approval was already redeemed, so it cannot be revoked"
+	}
+	return ""
+}
+
+func (s Standing) refusal() string {
+	switch {
+	case s.Foreign:
+		return "you belong to another workspace, and only members of ours may decide"
+	case s.Bot:
+		return "bots and apps may not decide"
+	case s.Guest:
+		return "guests may not decide"
+	case !s.Active:
+		return "your account is deactivated or unknown"
+	}
+	return ""
+}
+
+// notAnApprover wants the person in a group of the rule as admitted, and for
+// an approval in one of the rules in force as well.
+func (r Request) notAnApprover(b Ballot, current Decision) string {
+	me := agreement{as: b.Member}
+	in := func(g Group) bool { return belongs(me, g) }
+	if !slices.ContainsFunc(r.Rule.Approval.Groups, in) {
+		return "you are not among the approvers of rule " + r.Rule.Name
+	}
+	if b.Vote.Choice != Approve || current.Outcome == Allow {
+		return ""
+	}
+	if current.Outcome == Refuse || current.Rule == nil {
+		return "the rules in force no longer allow this: " + current.Reason
+	}
+	if !slices.ContainsFunc(current.Rule.Approval.Groups, in) {
+		return "you are no longer among the approvers of rule " + current.Rule.Name
+	}
+	return ""
+}
+
+func (r Request) alreadyVoted(v Vote) string {
+	for _, had := range r.Votes {
+		if had.Person.Slack == v.Person.Slack && had.Choice == v.Choice {
+			return "your vote is already counted"
+		}
+	}
+	return ""
+}
+
+// notEntitled is what an approval needs beyond membership, by the stricter of
+// both rules.
+func (r Request) notEntitled(v Vote, e Electorate) string {
+	for _, a := range r.approvals(e.Current) {
+		if why := r.unfit(v, a, e.People); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func (r Request) unfit(v Vote, a Approval, people People) string {
+	if !a.SelfApproval {
+		if why := selfApproval(v.Person, r.Initiators, people); why != "" {
+			return why
+		}
+	}
+	if a.ExcludeAuthors {
+		if why := selfApproval(v.Person, r.Authors, people); why != "" {
+			return "authors may not approve: " + why
+		}
+	}
+	if a.RequireReason && v.Reason == "" {
+		return "this rule wants a reason with each approval"
+	}
+	if a.StepUp != StepUpNone && a.StepUp != v.Proof {
+		return "this rule wants a proof beyond the click (step_up: " + string(a.StepUp) + ")"
+	}
+	return ""
+}
+
+// approvals are the rule as admitted and the rule in force where it asks for
+// approval.
+func (r Request) approvals(current Decision) []Approval {
+	all := []Approval{r.Rule.Approval}
+	if current.Outcome == NeedApproval && current.Rule != nil {
+		all = append(all, current.Rule.Approval)
+	}
+	return all
+}
+
+func (r Request) voteEvent(t EventType, v Vote, why string) Event {
+	data := map[string]any{"choice": v.Choice, "via": v.Via, "team": v.Person.Team}
+	for key, value := range map[string]string{"reason": v.Reason, "refused": why, "proof": string(v.Proof)} {
+		if value != "" {
+			data[key] = value
+		}
+	}
+	if len(v.As) > 0 {
+		data["as"] = v.As
+	}
+	return r.event(t, v.At, personActor(v.Person), data)
+}
