@@ -24,6 +24,14 @@ type AWSCredential struct {
 	AssumedRoleARN  string `json:"assumed_role_arn"`
 }
 
+// holder is who the credential makes its bearer, for the ledger.
+func (c Credential) holder() string {
+	if c.AWS != nil {
+		return c.AWS.AssumedRoleARN
+	}
+	return c.Type
+}
+
 // String names the credential without its secrets.
 func (c Credential) String() string { return "credential " + c.Name + " (" + c.Type + ")" }
 

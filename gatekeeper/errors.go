@@ -12,17 +12,18 @@ type Code string
 
 // The codes of the HTTP API, and the one for faults of our own.
 const (
-	CodeInvalidRequest Code = "invalid_request"         // malformed or unknown input
-	CodeInvalidToken   Code = "invalid_token"           // the token proves nothing
-	CodeAccessDenied   Code = "access_denied"           // no rule allows it, or a person denied it
-	CodeNotFound       Code = "not_found"               // unknown, or another workload's
-	CodePending        Code = "authorization_pending"   // people have not decided yet
-	CodeExpired        Code = "expired_token"           // expired, canceled, superseded, lapsed or used up
-	CodeSlowDown       Code = "slow_down"               // too many; RetryAfter says when again
-	CodeExchangeFailed Code = "exchange_failed"         // the cloud refused
-	CodeUnavailable    Code = "temporarily_unavailable" // storage, keys or a look-up out of reach; nothing half done
-	CodeInternal       Code = "server_error"            // a fault of ours; also what an uncoded error counts as
-	CodeVoteRefused    Code = "vote_refused"            // a vote that does not count; the description is the private answer
+	CodeInvalidRequest  Code = "invalid_request"         // malformed or unknown input
+	CodeInvalidToken    Code = "invalid_token"           // the token proves nothing
+	CodeAccessDenied    Code = "access_denied"           // no rule allows it, or a person denied it
+	CodeNotFound        Code = "not_found"               // unknown, or another workload's
+	CodePending         Code = "authorization_pending"   // people have not decided yet
+	CodeExpired         Code = "expired_token"           // expired, canceled, superseded, lapsed or used up
+	CodeSlowDown        Code = "slow_down"               // too many; RetryAfter says when again
+	CodeExchangeFailed  Code = "exchange_failed"         // the cloud refused
+	CodeUnavailable     Code = "temporarily_unavailable" // storage, keys or a look-up out of reach; nothing half done
+	CodeInternal        Code = "server_error"            // a fault of ours; also what an uncoded error counts as
+	CodeExchangeUnknown Code = "exchange_unknown"        // an exchanger's word: the cloud may have issued something, its answer is lost
+	CodeVoteRefused     Code = "vote_refused"            // a vote that does not count; the description is the private answer
 )
 
 // Error is a failure with a code. Description is one sentence for the person

@@ -20,13 +20,16 @@ type Claim struct {
 	// their people as they are now.
 	Votes    []Ballot
 	SettleBy time.Time // when an unanswered intent counts as unknown
+	// Since is when the only process that redeems was started: intents from
+	// before it were left behind. Zero where other processes redeem too.
+	Since time.Time
 }
 
 // Redeem records the intent to obtain a credential and gives the Grant for
 // it. Everything is checked again on the fresh token and the rules in force;
 // the stricter wins (threats rows 30 to 34).
 func (r Request) Redeem(c Claim, now time.Time) (Request, Grant, []Event, error) {
-	r, events := r.settleLate(now)
+	r, events := r.settleLeft(c.Since, now)
 	spec, err := r.redeemable(c, now)
 	if err != nil {
 		return r, Grant{}, events, err

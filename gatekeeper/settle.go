@@ -60,12 +60,12 @@ func (r Request) settleLate(now time.Time) (Request, []Event) {
 	return r, events
 }
 
-// Abandon does at once what settleLate does in time: for a process that
-// knows, at its start, that whoever held the intents is gone.
-func (r Request) Abandon(now time.Time) (Request, []Event) {
+// settleLeft also does so with intents from before since, whose process is
+// known to be gone.
+func (r Request) settleLeft(since, now time.Time) (Request, []Event) {
 	r.Redemptions = slices.Clone(r.Redemptions)
-	for i := range r.Redemptions {
-		if r.Redemptions[i].State == RedemptionIntended {
+	for i, d := range r.Redemptions {
+		if d.State == RedemptionIntended && d.At.Before(since) {
 			r.Redemptions[i].SettleBy = now
 		}
 	}

@@ -1,0 +1,125 @@
+package gatekeeper
+
+import (
+	"context"
+	"time"
+)
+
+// Show is the request of the token's workload. With a Wait it answers as soon
+// as the request changed, and at once when nothing is left to wait for.
+func (g *Gate) Show(ctx context.Context, token, id string, wait Wait) (Request, error) {
+	r, err := g.own(ctx, token, id)
+	if err != nil || wait.For <= 0 || r.news(wait.Seen) {
+		return r, err
+	}
+	if wait.Seen == 0 {
+		wait.Seen = r.Version
+	}
+	r = Request{} // a thousand steps wait here: hold nothing meanwhile
+	return g.await(ctx, id, wait)
+}
+
+// own is the request if it belongs to the token's workload.
+func (g *Gate) own(ctx context.Context, token, id string) (Request, error) {
+	w, err := g.Verifier.Verify(ctx, token, "")
+	if err != nil {
+		return Request{}, err
+	}
+	r, err := g.Store.Get(ctx, id)
+	if err != nil {
+		return Request{}, err
+	}
+	return r, r.BelongsTo(w)
+}
+
+// news says whether a waiting caller has to hear of the request now.
+func (r Request) news(seen int64) bool {
+	return r.State != Pending || (seen > 0 && r.Version > seen)
+}
+
+// await watches before it looks, so that no change falls between the two.
+func (g *Gate) await(ctx context.Context, id string, wait Wait) (Request, error) {
+	changed, stop := g.Store.Watch(id)
+	defer stop()
+	timer := time.NewTimer(wait.For)
+	defer timer.Stop()
+	for over := false; ; {
+		r, err := g.Store.Get(ctx, id)
+		if err != nil || over || r.news(wait.Seen) {
+			return r, err
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			over = true
+		case <-ctx.Done():
+			over, ctx = true, context.WithoutCancel(ctx)
+		}
+	}
+}
+
+// Cancel withdraws the pending request of the token's workload.
+func (g *Gate) Cancel(ctx context.Context, token, id string) (Request, error) {
+	w, err := g.Verifier.Verify(ctx, token, "")
+	if err != nil {
+		return Request{}, err
+	}
+	return g.update(ctx, id, func(r Request, now time.Time) (Request, []Event, error) { return r.Cancel(w, now) })
+}
+
+// Expire does what the clock does to a request: ends it when nobody decided,
+// and shows people when an approval lapsed.
+func (g *Gate) Expire(ctx context.Context, id string) (Request, error) {
+	return g.update(ctx, id, func(r Request, now time.Time) (Request, []Event, error) { return r.Expire(now) })
+}
+
+// Supersede ends a pending request that a newer run replaces; by is the newer
+// request.
+func (g *Gate) Supersede(ctx context.Context, id, by string) (Request, error) {
+	return g.update(ctx, id, func(r Request, now time.Time) (Request, []Event, error) { return r.Supersede(by, now) })
+}
+
+// Settle turns redemptions that were left behind into unknown ones.
+func (g *Gate) Settle(ctx context.Context, id string) (Request, error) {
+	return g.update(ctx, id, func(r Request, now time.Time) (Request, []Event, error) {
+		r, events := r.settleLeft(g.since(), now)
+		return r, events, nil
+	})
+}
+
+func (g *Gate) since() time.Time {
+	if g.Sole {
+		return g.Started
+	}
+	return time.Time{}
+}
+
+// update stores what a step of the state machine makes of the request; a step
+// without events changes nothing.
+func (g *Gate) update(ctx context.Context, id string, step func(Request, time.Time) (Request, []Event, error)) (Request, error) {
+	var events []Event
+	r, err := g.Store.Update(ctx, id, func(old Request, now time.Time) (Change, error) {
+		next, happened, err := step(old, now)
+		events = stamped(happened)
+		if err != nil || len(events) == 0 {
+			return Change{}, err
+		}
+		return Change{Request: next, Events: events, Work: followUp(old, next)}, nil
+	})
+	if err == nil {
+		g.told(ctx, events)
+	}
+	return r, err
+}
+
+// followUp is the work that a change of a request causes.
+func followUp(old, next Request) []Work {
+	if old.Rule.Approval.None {
+		return nil // nobody was asked, so there is no message
+	}
+	work := []Work{messageWork(next.ID)}
+	if old.State == Pending && next.State == Approved {
+		work = append(work, expireWork(next.ID, next.RedeemBefore))
+	}
+	return work
+}
