@@ -178,7 +178,7 @@ func (r Request) unfit(v Vote, a Approval, people People) string {
 	if a.RequireReason && v.Reason == "" {
 		return "this rule wants a reason with each approval"
 	}
-	if a.StepUp != StepUpNone && a.StepUp != v.Proof {
+	if a.StepUp != StepUpNone && (a.StepUp == "" || a.StepUp != v.Proof) {
 		return "this rule wants a proof beyond the click (step_up: " + string(a.StepUp) + ")"
 	}
 	return ""

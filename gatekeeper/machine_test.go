@@ -1,0 +1,150 @@
+package gatekeeper
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// Threats row 33: whatever people, jobs and the clock do in whatever order,
+// no request leaves a state it may not leave, no credential is given without
+// a standing approval, and every change has its event.
+func TestRequestMachine(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rule := ruleOf(release(rapid.IntRange(1, 3).Draw(t, "quorum")))
+		rule.Approval.Redemptions = rapid.IntRange(1, 2).Draw(t, "redemptions")
+		m := &machine{rule: rule, now: start(), r: mustOpen(t, rule)}
+		t.Repeat(map[string]func(*rapid.T){
+			"vote":   m.vote,
+			"redeem": m.redeem,
+			"settle": m.settle,
+			"cancel": m.cancel,
+			"expire": m.expire,
+			"wait":   func(t *rapid.T) { m.now = m.now.Add(time.Duration(rapid.IntRange(1, 1200).Draw(t, "seconds")) * time.Second) },
+			"":       m.check,
+		})
+	})
+}
+
+type machine struct {
+	rule      Rule
+	now       time.Time
+	r         Request
+	tokens    int
+	successes int
+}
+
+func mustOpen(t *rapid.T, rule Rule) Request {
+	r, _, err := NewRequest(Admission{
+		ID: "req_1", Workload: workloadOf("alice"), Initiators: Initiators{People: []Account{{Login: "alice"}}, Known: true},
+		Ask: Ask{Environment: "production"}, Decision: needs(rule), Credentials: rule.Credentials, Now: start(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// step takes the next request if it is allowed to follow the last one.
+func (m *machine) step(t *rapid.T, next Request, events []Event) {
+	old := m.r
+	if old.State != next.State {
+		may := map[State][]State{Pending: {Approved, Denied, Expired, Canceled}, Approved: {Revoked}}
+		if !slices.Contains(may[old.State], next.State) {
+			t.Fatalf("%s became %s", old.State, next.State)
+		}
+		if !slices.ContainsFunc(events, func(e Event) bool { return e.State == next.State }) {
+			t.Fatalf("%s became %s without an event", old.State, next.State)
+		}
+	}
+	if old.Redeemed() && next.State == Revoked {
+		t.Fatal("a redeemed approval was revoked")
+	}
+	if fmt.Sprint(old) != fmt.Sprint(next) && len(events) == 0 {
+		t.Fatal("a change without an event")
+	}
+	m.r = next
+}
+
+func (m *machine) vote(t *rapid.T) {
+	user := rapid.SampledFrom([]string{"U0ALICE", "U0BOB", "U0CAROL", "U0DAVE", "U0EVE"}).Draw(t, "user")
+	b := ballotOf(user, rapid.SampledFrom([]Choice{Approve, Approve, Deny, Revoke}).Draw(t, "choice"))
+	if user == "U0EVE" {
+		b.Member = []Approver{}
+	}
+	e := electorate(m.rule)
+	e.People = append(e.People, PersonEntry{Slack: "U0DAVE", GitHub: "dave"})
+	next, events, _ := m.r.Vote(b, e, m.now)
+	m.step(t, next, events)
+}
+
+func (m *machine) redeem(t *rapid.T) {
+	c := claimOf(m.r, m.rule)
+	m.tokens++
+	c.ID, c.Workload.Token.ID = fmt.Sprint("red_", m.tokens), fmt.Sprint("jti-", m.tokens)
+	c.People = append(c.People, PersonEntry{Slack: "U0DAVE", GitHub: "dave"})
+	c.SettleBy = m.now.Add(15 * time.Second)
+	next, grant, events, err := m.r.Redeem(c, m.now)
+	if err != nil {
+		if grant.Valid() {
+			t.Fatal("a refusal came with a grant")
+		}
+		return
+	}
+	if m.r.State != Approved || m.r.Lapsed(m.now) {
+		t.Fatalf("a grant for a request that is %s", m.r.State)
+	}
+	if people := agreementsOf(m.r.Votes); len(people) < m.rule.Approval.Groups[0].Quorum {
+		t.Fatalf("a grant with %d of %d approvals", len(people), m.rule.Approval.Groups[0].Quorum)
+	}
+	m.step(t, next, events)
+}
+
+func (m *machine) settle(t *rapid.T) {
+	if len(m.r.Redemptions) == 0 {
+		return
+	}
+	id := rapid.SampledFrom(m.r.Redemptions).Draw(t, "redemption").ID
+	state := rapid.SampledFrom([]RedemptionState{RedemptionSucceeded, RedemptionFailed, RedemptionUnknown}).Draw(t, "result")
+	next, events, err := m.r.Settle(id, Result{State: state}, m.now)
+	if err == nil && state == RedemptionSucceeded {
+		m.successes++
+	}
+	m.step(t, next, events)
+}
+
+func (m *machine) cancel(t *rapid.T) {
+	next, events, _ := m.r.Cancel(workloadOf("alice"), m.now)
+	m.step(t, next, events)
+}
+
+func (m *machine) expire(t *rapid.T) {
+	next, events, _ := m.r.Expire(m.now)
+	if next.State == Expired && m.now.Before(next.ExpiresAt) {
+		t.Fatal("expired before its time")
+	}
+	m.step(t, next, events)
+}
+
+func (m *machine) check(t *rapid.T) {
+	if m.successes > m.rule.Approval.Redemptions {
+		t.Fatalf("%d credentials were given, %d were allowed", m.successes, m.rule.Approval.Redemptions)
+	}
+	open := 0
+	for _, d := range m.r.Redemptions {
+		if d.State == RedemptionIntended {
+			open++
+		}
+	}
+	if open > 1 {
+		t.Fatalf("%d attempts of one job are under way at once", open)
+	}
+	for _, v := range m.r.ApprovedBy() {
+		if v.Person.Slack == "U0ALICE" || v.Person.Slack == "U0EVE" {
+			t.Fatalf("%s approved", v.Person.Slack)
+		}
+	}
+}
