@@ -23,8 +23,10 @@ func TestRequestMachine(t *testing.T) {
 			"settle": m.settle,
 			"cancel": m.cancel,
 			"expire": m.expire,
-			"wait":   func(t *rapid.T) { m.now = m.now.Add(time.Duration(rapid.IntRange(1, 1200).Draw(t, "seconds")) * time.Second) },
-			"":       m.check,
+			"wait": func(t *rapid.T) {
+				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 1200).Draw(t, "seconds")) * time.Second)
+			},
+			"": m.check,
 		})
 	})
 }
