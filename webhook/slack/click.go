@@ -1,0 +1,163 @@
+package slack
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// click is one person's choice as it was recorded before Slack was answered.
+type click struct {
+	Request string            `json:"request"`
+	Choice  gatekeeper.Choice `json:"choice"`
+	Reason  string            `json:"reason,omitempty"`
+	Person  gatekeeper.Person `json:"person"`
+	Via     string            `json:"via"` // slack.button or slack.modal
+	Channel string            `json:"channel"`
+	TS      string            `json:"ts"`   // of the message
+	Once    string            `json:"once"` // what Slack made unique: action_ts, or the view's id
+	At      time.Time         `json:"at"`
+}
+
+// key identifies the click by what it means, so that Slack's retries of it
+// are one click (threats rows 21 and 27).
+func (c click) key() string {
+	body, err := json.Marshal([]string{c.Person.Slack, c.Request, string(c.Choice), c.Via, c.Once})
+	if err != nil {
+		panic("slack: strings have no JSON: " + err.Error())
+	}
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+const (
+	// patience is how long a recorded click is tried while the person cannot be
+	// looked up. After that it does not count and they are told so.
+	patience = 10 * time.Minute
+	// notices bounds private answers: one that comes late only confuses.
+	notices = 5 * time.Minute
+)
+
+// process counts a recorded click, once. It runs again after a crash at any
+// point: a click that is done leaves a note, and a vote that counted is seen
+// in the request.
+func (s *Slack) process(ctx context.Context, w gatekeeper.Work) error {
+	var c click
+	if err := json.Unmarshal(w.Payload, &c); err != nil {
+		s.Logger.ErrorContext(ctx, "slack: a recorded click cannot be read", "key", w.Key)
+		return nil
+	}
+	done, err := s.Memory.Note(ctx, WorkClick, w.Key)
+	if err != nil && gatekeeper.CodeOf(err) != gatekeeper.CodeNotFound {
+		return err
+	}
+	if len(done) > 0 {
+		return nil
+	}
+	told, err := s.count(ctx, c)
+	if err != nil && s.Clock().Sub(c.At) < patience {
+		return s.postponed(ctx, w, c, err)
+	}
+	if err != nil {
+		s.Logger.ErrorContext(ctx, "slack: a click could not be counted", "request", c.Request, "person", c.Person.Slack, "error", err)
+		told = answer{text: "it could not be checked who you are. Please click again"}
+	}
+	if told.text != "" {
+		told.text = sentence(c, told.text)
+		if err := s.tell(ctx, w.Key, c, told); err != nil {
+			return err
+		}
+	}
+	return s.Memory.SetNote(ctx, WorkClick, w.Key, []byte(`"done"`))
+}
+
+// postponed tells the person once that their click waits.
+func (s *Slack) postponed(ctx context.Context, w gatekeeper.Work, c click, err error) error {
+	s.Logger.WarnContext(ctx, "slack: a click waits to be counted", "request", c.Request, "person", c.Person.Slack, "attempt", w.Attempt, "error", err)
+	if w.Attempt == 2 {
+		waits := answer{text: "Your click is recorded but not counted yet: you cannot be looked up right now. It is tried again for some minutes."}
+		if err := s.tell(ctx, w.Key+"/wait", c, waits); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// count hands the click to the gate. What it answers is for the person, none
+// when their vote counted; an error means try again.
+func (s *Slack) count(ctx context.Context, c click) (answer, error) {
+	r, err := s.Gate.Lookup(ctx, c.Request)
+	if gatekeeper.CodeOf(err) == gatekeeper.CodeNotFound {
+		return answer{text: "there is no such request"}, s.refused(ctx, gatekeeper.Request{}, c, "no such request")
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	f, err := s.located(ctx, r)
+	if err != nil {
+		return answer{}, err
+	}
+	if f.Channel != c.Channel || f.TS != c.TS {
+		return answer{text: "that message does not belong to the request"}, s.refused(ctx, r, c, "the click came from another message")
+	}
+	if counted(r, c) {
+		return answer{}, nil
+	}
+	_, err = s.Gate.Vote(ctx, c.Request, gatekeeper.Vote{Person: c.Person, Choice: c.Choice, Reason: c.Reason, Via: c.Via})
+	return s.verdict(r, c, err)
+}
+
+// verdict tells a vote that does not count from one that was not decided.
+func (s *Slack) verdict(r gatekeeper.Request, c click, err error) (answer, error) {
+	var coded *gatekeeper.Error
+	if err == nil || !errors.As(err, &coded) {
+		return answer{}, err
+	}
+	switch coded.Code {
+	case gatekeeper.CodeVoteRefused, gatekeeper.CodeNotFound, gatekeeper.CodeInvalidRequest, gatekeeper.CodeAccessDenied:
+	default:
+		return answer{}, err
+	}
+	told := answer{text: coded.Description}
+	if step := r.Rule.Approval.StepUp; c.Choice == gatekeeper.Approve && step != gatekeeper.StepUpNone {
+		told.page = pageOf(s.PublicURL, r.ID)
+	}
+	return told, nil
+}
+
+// counted says whether this very click is among the votes already: an earlier
+// run of the work was stopped right after it.
+func counted(r gatekeeper.Request, c click) bool {
+	return slices.ContainsFunc(r.Votes, func(v gatekeeper.Vote) bool {
+		return v.Person.Slack == c.Person.Slack && v.Choice == c.Choice && v.Via == c.Via && !v.At.Before(c.At)
+	})
+}
+
+// refused records a click that never reaches the gate: its message is not the
+// request's (threats row 26).
+func (s *Slack) refused(ctx context.Context, r gatekeeper.Request, c click, why string) error {
+	return s.Memory.Record(ctx, gatekeeper.Change{Events: []gatekeeper.Event{{
+		ID: "evt_" + strings.ToLower(rand.Text()), Type: gatekeeper.EventVoteRefused, Time: s.Clock().UTC(), Request: r.ID, State: r.State,
+		Actor: gatekeeper.Actor{Kind: "person", ID: "slack:" + c.Person.Slack, Name: c.Person.Name},
+		Data: map[string]any{
+			"choice": c.Choice, "via": c.Via, "team": c.Person.Team, "refused": why,
+			"claimed_request": c.Request, "channel": c.Channel, "message_ts": c.TS,
+		},
+	}}})
+}
+
+// sentence makes the gate's reason an answer.
+func sentence(c click, why string) string {
+	what := map[gatekeeper.Choice]string{
+		gatekeeper.Approve: "Your approval", gatekeeper.Deny: "Your denial", gatekeeper.Revoke: "Your revocation",
+	}[c.Choice]
+	return what + " does not count: " + strings.TrimRight(why, ".") + "."
+}

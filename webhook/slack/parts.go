@@ -1,0 +1,169 @@
+package slack
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	slackgo "github.com/slack-go/slack"
+)
+
+// outcome says how the request ended, or why it cannot be approved yet.
+func outcome(r gatekeeper.Request, v View) []slackgo.Block {
+	if r.State == gatekeeper.Pending {
+		return warnings(r)
+	}
+	blocks := []slackgo.Block{section(markup(ending(r, v)))}
+	if r.DenyReason != "" {
+		blocks = append(blocks, section(words("“"+lines(r.DenyReason, maxReason)+"”")))
+	}
+	return append(blocks, handedOut(r, v)...)
+}
+
+func ending(r gatekeeper.Request, v View) string {
+	by := "somebody"
+	if d := r.DeniedBy(); d != nil {
+		by = mention(d.Person.Slack, d.Person.Name)
+	}
+	at := date(r.DecidedAt)
+	switch r.State {
+	case gatekeeper.Approved:
+		return "*Approved* by " + approvers(r) + ", " + at + ". " + approvalEnd(r, v)
+	case gatekeeper.Denied:
+		return "*Denied* by " + by + ", " + at + "."
+	case gatekeeper.Revoked:
+		return "*Revoked* by " + by + ", " + at + ", before any credentials were handed out."
+	case gatekeeper.Expired:
+		return "*Expired* " + at + ": not enough people decided in time. The job may ask again."
+	case gatekeeper.Canceled:
+		return "*Canceled* by the job, " + at + "."
+	case gatekeeper.Superseded:
+		return "*Superseded* " + at + ": a newer run asks for the same environment."
+	}
+	return "*The request is in a state that this version does not know.*"
+}
+
+// approvalEnd says what became of an approval, in words that stay true.
+func approvalEnd(r gatekeeper.Request, v View) string {
+	switch {
+	case r.Redeemed():
+		return ""
+	case !v.Now.IsZero() && r.Lapsed(v.Now):
+		return "Nobody used it before it lapsed, " + date(r.RedeemBefore) + "."
+	}
+	return "The job can take its credentials until " + date(r.RedeemBefore) + "."
+}
+
+func approvers(r gatekeeper.Request) string {
+	all := r.ApprovedBy()
+	var named []string
+	for _, v := range all[:min(len(all), maxPeople)] {
+		named = append(named, mention(v.Person.Slack, v.Person.Name))
+	}
+	if more := len(all) - len(named); more > 0 {
+		named = append(named, fmt.Sprintf("%d more", more))
+	}
+	if len(named) == 0 {
+		return "the rule"
+	}
+	return strings.Join(named, ", ")
+}
+
+// warnings tell approvers beforehand why no click of theirs will count.
+func warnings(r gatekeeper.Request) []slackgo.Block {
+	why := ""
+	switch {
+	case tooLong(r):
+		why = "the environment's name is too long to be shown here. Decide on the page, where it can be read whole."
+	case r.Rule.Approval.SelfApproval:
+	case !r.Initiators.Known:
+		why = "it is not known who started this run, and the rule does not allow self-approval. " + line(r.Initiators.Why, maxValue)
+	default:
+		for _, a := range r.Initiators.People {
+			if strings.HasSuffix(a.Login, "[bot]") {
+				why = "no person stands behind " + line(a.Login, 60) + ", so self-approval cannot be excluded. The rule would have to set self_approval: true."
+			}
+		}
+	}
+	if why == "" {
+		return nil
+	}
+	return []slackgo.Block{section(words("⚠️ Nobody can approve this yet: " + why))}
+}
+
+// facts are what people decide on.
+func facts(r gatekeeper.Request, v View) []row {
+	w := r.Workload
+	environment := words(exact(r.Environment))
+	if tooLong(r) {
+		environment = words("(too long to show)")
+	}
+	rows := []row{
+		{"Environment", environment},
+		{"Repository", words(line(w.Repository, maxValue))},
+		{"Ref", words(line(w.Ref, maxValue))},
+		{"Commit", commit(w)},
+	}
+	if v.Context != nil {
+		rows = append(rows, v.Context.rows()...)
+	}
+	rows = append(rows, row{"Started by", words(line(w.Actor, maxValue))}, row{"Workflow", run(w)}, row{"Rule", words(line(r.Rule.Name, maxValue))})
+	if r.Freeze != "" {
+		rows = append(rows, row{"Freeze", words(line(r.Freeze, maxValue))})
+	}
+	return rows
+}
+
+// commit links the short id; where no address can be told it is shown whole.
+func commit(w gatekeeper.Workload) *slackgo.TextBlockObject {
+	base := repositoryURL(w)
+	if base == "" || !commitSHA.MatchString(w.SHA) {
+		return words(line(w.SHA, maxValue))
+	}
+	return markup(link(base+"/commit/"+w.SHA, short(w.SHA)))
+}
+
+// repositoryURL is the repository's page, read off the run's own address so
+// that it follows GitHub Enterprise and self-managed GitLab hosts.
+func repositoryURL(w gatekeeper.Workload) string {
+	u, err := url.Parse(w.RunURL)
+	if err != nil || w.Repository == "" || !strings.HasPrefix(u.Path, "/"+w.Repository+"/") {
+		return ""
+	}
+	base := url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/" + w.Repository}
+	switch w.IssuerType {
+	case "github":
+		return base.String()
+	case "gitlab":
+		return base.String() + "/-"
+	}
+	return ""
+}
+
+func run(w gatekeeper.Workload) *slackgo.TextBlockObject {
+	text := "Workflow run"
+	if digits(w.RunID) {
+		text += " " + w.RunID
+	}
+	if digits(w.RunAttempt) && w.RunAttempt != "1" {
+		text += ", attempt " + w.RunAttempt
+	}
+	return markup(link(w.RunURL, text))
+}
+
+func digits(s string) bool {
+	return s != "" && len(s) <= 20 && strings.Trim(s, "0123456789") == ""
+}
+
+// why is the reason that the job gave.
+func why(r gatekeeper.Request, v View) []slackgo.Block {
+	limit := maxReason
+	if v.Short {
+		limit = 200
+	}
+	if reason := lines(r.Reason, limit); reason != "" {
+		return []slackgo.Block{section(words("Why: " + reason))}
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package slack
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	slackgo "github.com/slack-go/slack"
+)
+
+// The kinds of work that this package adds to gatekeeper.WorkMessage.
+const (
+	WorkClick = "slack.click" // key: see click.key. A recorded click waits to be counted.
+	WorkReply = "slack.reply" // key: as the click's. A private answer waits to be told.
+)
+
+// Gate counts votes. gatekeeper.Gate implements it: a vote that does not
+// count comes back as a CodeVoteRefused error whose description is the answer
+// to the person, and is in the ledger already.
+type Gate interface {
+	Vote(ctx context.Context, id string, v gatekeeper.Vote) (gatekeeper.Request, error)
+	Lookup(ctx context.Context, id string) (gatekeeper.Request, error)
+}
+
+// Memory is durable storage for small notes and for work. A note that was
+// never set is nil without an error.
+type Memory interface {
+	Note(ctx context.Context, kind, key string) ([]byte, error)
+	SetNote(ctx context.Context, kind, key string, value []byte) error
+	Record(ctx context.Context, c gatekeeper.Change) error
+}
+
+// Options configure a Slack. APIURL, BotToken, SigningSecret, Gate, Memory
+// and PublicURL are needed.
+type Options struct {
+	APIURL         string // https://slack.com/api/; GovSlack and tests set another
+	BotToken       string // xoxb-…
+	SigningSecret  string // of signed HTTP callbacks
+	Team           string // T…, or E… for an organisation; empty: the bot token's own team
+	AppID          string // A…; empty: not compared
+	DefaultChannel string // for rules that name none
+	PublicURL      string // of the gatekeeper, for the Details link
+
+	Gate   Gate
+	Memory Memory
+	People gatekeeper.People
+	// Context tells what is being deployed beyond the token's claims. It is
+	// optional, and a message goes out without it when it fails.
+	Context func(context.Context, gatekeeper.Request) (Context, error)
+
+	HTTPClient *http.Client     // nil: one with timeouts
+	Logger     *slog.Logger     // nil: silent
+	Clock      func() time.Time // nil: time.Now
+}
+
+// Slack is the gatekeeper's presence in one workspace. It is safe for
+// concurrent use.
+type Slack struct {
+	Options
+	api  *slackgo.Client
+	who  *identity
+	pace *pace
+
+	background sync.WaitGroup
+	room       chan struct{} // bounds what runs behind acknowledgements
+}
+
+// roomBehind is how many modals may be opening at once; more answer that
+// Slack should try again.
+const roomBehind = 64
+
+// New refuses options with which a forged click could count or a message
+// could go nowhere. It asks Slack nothing: the service starts without Slack.
+func New(o Options) (*Slack, error) {
+	o, err := o.checked()
+	if err != nil {
+		return nil, err
+	}
+	for name, missing := range map[string]bool{
+		"a signing secret": o.SigningSecret == "", "a Gate": o.Gate == nil, "a Memory": o.Memory == nil, "the public URL": o.PublicURL == "",
+	} {
+		if missing {
+			return nil, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "slack needs %s", name)
+		}
+	}
+	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
+	api := newClient(o)
+	return &Slack{
+		Options: o, api: api, who: &identity{api: api, configured: o.Team},
+		pace: newPace(o.Clock), room: make(chan struct{}, roomBehind),
+	}, nil
+}
+
+// checked are the options that every part needs, with their defaults.
+func (o Options) checked() (Options, error) {
+	if o.BotToken == "" {
+		return o, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "slack needs a bot token (xoxb-…)")
+	}
+	if o.APIURL == "" {
+		o.APIURL = slackgo.APIURL
+	}
+	if !safeURL(o.APIURL) {
+		return o, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest,
+			"slack's api_url has to be https (http on loopback only), for example %s", slackgo.APIURL)
+	}
+	o.APIURL = strings.TrimRight(o.APIURL, "/") + "/"
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	return o, nil
+}
+
+// Handlers are the pieces of durable work that this package does, by kind.
+func (s *Slack) Handlers() map[string]gatekeeper.WorkHandler {
+	return map[string]gatekeeper.WorkHandler{
+		gatekeeper.WorkMessage: s.deliver,
+		WorkClick:              s.process,
+		WorkReply:              s.reply,
+	}
+}
+
+// Drain waits for what runs behind acknowledged clicks, at most until ctx
+// ends.
+func (s *Slack) Drain(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { s.background.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// behind runs f after the acknowledgement, without the caller's cancellation
+// but within limit. It says no when too much is under way.
+func (s *Slack) behind(ctx context.Context, limit time.Duration, f func(context.Context)) bool {
+	select {
+	case s.room <- struct{}{}:
+	default:
+		return false
+	}
+	s.background.Go(func() {
+		defer func() { <-s.room }()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		defer cancel()
+		f(ctx)
+	})
+	return true
+}
