@@ -1,0 +1,27 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// Note is a reference kept for a vendor's adapter, nil when there is none.
+func (s *SQLite) Note(ctx context.Context, kind, key string) ([]byte, error) {
+	var value []byte
+	err := s.read.QueryRowContext(ctx, `SELECT value FROM notes WHERE kind = ? AND key = ?`, kind, key).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return value, unavailable(err)
+}
+
+// SetNote keeps a reference durably.
+func (s *SQLite) SetNote(ctx context.Context, kind, key string, value []byte) error {
+	return s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
+		return gatekeeper.Change{}, unavailable(t.exec(`INSERT INTO notes (kind, key, value) VALUES (?, ?, ?)
+			ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value`, kind, key, value))
+	})
+}

@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// Leaf is one event of the ledger as it is stored.
+type Leaf struct {
+	Index             int64
+	ID, Type, Request string
+	Time              time.Time
+	Body              []byte
+}
+
+// Reader reads a ledger, also while a service writes to it.
+type Reader struct{ db *sql.DB }
+
+// OpenReader opens the database for reading only.
+func OpenReader(ctx context.Context, path string) (*Reader, error) {
+	db, err := openReader(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.PingContext(ctx); err != nil {
+		_ = db.Close()
+		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "database %s cannot be read", path)
+	}
+	return &Reader{db}, nil
+}
+
+// Reader reads the ledger of an open store.
+func (s *SQLite) Reader() *Reader { return &Reader{s.read} }
+
+// Close lets the database go.
+func (r *Reader) Close() error { return r.db.Close() }
+
+// Leaves visits events in order, beginning at index from; request "" means
+// all requests.
+func (r *Reader) Leaves(ctx context.Context, from int64, request string, visit func(Leaf) error) error {
+	query, args := `SELECT idx, id, type, request, time, body FROM ledger_events WHERE idx >= ?`, []any{from}
+	if request != "" {
+		query, args = query+` AND request = ?`, append(args, request)
+	}
+	return each(ctx, r.db, query+` ORDER BY idx`, args, func(rows *sql.Rows) error {
+		var l Leaf
+		var at int64
+		if err := rows.Scan(&l.Index, &l.ID, &l.Type, &l.Request, &at, &l.Body); err != nil {
+			return unavailable(err)
+		}
+		l.Time = time.Unix(0, at).UTC()
+		return visit(l)
+	})
+}
+
+// Hashes visits the tree's stored hashes in order.
+func (r *Reader) Hashes(ctx context.Context, visit func(index int64, hash []byte) error) error {
+	return each(ctx, r.db, `SELECT idx, hash FROM ledger_hashes ORDER BY idx`, nil, func(rows *sql.Rows) error {
+		var index int64
+		var hash []byte
+		if err := rows.Scan(&index, &hash); err != nil {
+			return unavailable(err)
+		}
+		return visit(index, hash)
+	})
+}
+
+// Hash is one stored hash.
+func (r *Reader) Hash(ctx context.Context, index int64) ([]byte, error) {
+	var hash []byte
+	err := r.db.QueryRowContext(ctx, `SELECT hash FROM ledger_hashes WHERE idx = ?`, index).Scan(&hash)
+	return hash, unavailable(err)
+}
+
+// Checkpoints visits the signed checkpoints by size.
+func (r *Reader) Checkpoints(ctx context.Context, visit func(size int64, note []byte) error) error {
+	return each(ctx, r.db, `SELECT size, note FROM ledger_checkpoints ORDER BY size`, nil, func(rows *sql.Rows) error {
+		var size int64
+		var note string
+		if err := rows.Scan(&size, &note); err != nil {
+			return unavailable(err)
+		}
+		return visit(size, []byte(note))
+	})
+}
+
+// States visits each stored request's id and state.
+func (r *Reader) States(ctx context.Context, visit func(id string, state gatekeeper.State) error) error {
+	return each(ctx, r.db, `SELECT id, json_extract(doc, '$.state') FROM requests ORDER BY id`, nil, func(rows *sql.Rows) error {
+		var id, state string
+		if err := rows.Scan(&id, &state); err != nil {
+			return unavailable(err)
+		}
+		return visit(id, gatekeeper.State(state))
+	})
+}
+
+func each(ctx context.Context, db *sql.DB, query string, args []any, visit func(*sql.Rows) error) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return unavailable(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := visit(rows); err != nil {
+			return err
+		}
+	}
+	return unavailable(rows.Err())
+}

@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// Open implements gatekeeper.Store.
+func (s *SQLite) Open(ctx context.Context, key gatekeeper.OpenKey, decide func(gatekeeper.OpenView) (gatekeeper.Change, error)) (gatekeeper.Request, error) {
+	var stored gatekeeper.Request
+	err := s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
+		view := gatekeeper.OpenView{Now: t.now}
+		existing, err := scanRequest(t.row(`SELECT doc FROM requests WHERE binding = ? ORDER BY created_at DESC, id DESC LIMIT 1`, key.Binding))
+		if err == nil {
+			view.Existing = &existing
+		} else if gatekeeper.CodeOf(err) != gatekeeper.CodeNotFound {
+			return gatekeeper.Change{}, err
+		}
+		if err := t.row(`SELECT count(*) FROM requests WHERE repository = ? AND state = 'pending'`, key.Repository).Scan(&view.Pending); err != nil {
+			return gatekeeper.Change{}, unavailable(err)
+		}
+		change, err := decide(view)
+		if change.Request.ID != "" {
+			change.Request.Version = 1
+		}
+		stored = change.Request
+		return change, err
+	})
+	return stored, err
+}
+
+// Update implements gatekeeper.Store. One writer makes the compare-and-swap:
+// nothing can come between reading and writing.
+func (s *SQLite) Update(ctx context.Context, id string, step func(gatekeeper.Request, time.Time) (gatekeeper.Change, error)) (gatekeeper.Request, error) {
+	var stored gatekeeper.Request
+	err := s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
+		old, err := scanRequest(t.row(`SELECT doc FROM requests WHERE id = ?`, id))
+		if err != nil {
+			return gatekeeper.Change{}, err
+		}
+		stored = old
+		change, err := step(old, t.now)
+		if err == nil && change.Request.ID != "" {
+			change.Request.Version = old.Version + 1
+			stored = change.Request
+		}
+		return change, err
+	})
+	return stored, err
+}
+
+// Record implements gatekeeper.Store.
+func (s *SQLite) Record(ctx context.Context, c gatekeeper.Change) error {
+	return s.do(ctx, func(*tx) (gatekeeper.Change, error) { return c, nil })
+}
+
+// Get implements gatekeeper.Store.
+func (s *SQLite) Get(ctx context.Context, id string) (gatekeeper.Request, error) {
+	return scanRequest(s.read.QueryRowContext(ctx, `SELECT doc FROM requests WHERE id = ?`, id))
+}
+
+// Filter says which requests Find gives; empty fields do not restrict.
+type Filter struct {
+	States     []gatekeeper.State
+	Repository string // see gatekeeper.RepositoryKey
+	Rule       string
+	Limit      int // 0: 100
+}
+
+// Find gives requests, newest first.
+func (s *SQLite) Find(ctx context.Context, f Filter) ([]gatekeeper.Request, error) {
+	where, args := []string{"1 = 1"}, []any{}
+	if len(f.States) > 0 {
+		where = append(where, "state IN (?"+strings.Repeat(", ?", len(f.States)-1)+")")
+		for _, state := range f.States {
+			args = append(args, string(state))
+		}
+	}
+	for column, value := range map[string]string{"repository": f.Repository, "rule": f.Rule} {
+		if value != "" {
+			where, args = append(where, column+" = ?"), append(args, value)
+		}
+	}
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT doc FROM requests WHERE `+strings.Join(where, " AND ")+ //nolint:gosec // columns are ours, values are bound
+		` ORDER BY created_at DESC, id DESC LIMIT ?`, append(args, f.Limit)...)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer rows.Close()
+	var found []gatekeeper.Request
+	for rows.Next() {
+		r, err := scanRequest(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, r)
+	}
+	return found, unavailable(rows.Err())
+}
+
+// put writes the request's document and the columns that it is found by.
+func (t *tx) put(r gatekeeper.Request) error {
+	doc, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	t.changed = append(t.changed, r.ID)
+	return t.exec(`INSERT INTO requests (id, binding, repository, environment, rule, state, version, created_at, doc)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET state = excluded.state, version = excluded.version, doc = excluded.doc`,
+		r.ID, r.Binding, gatekeeper.RepositoryKey(r.Workload), gatekeeper.FoldEnvironment(r.Environment), r.Rule.Name,
+		string(r.State), r.Version, r.CreatedAt.UnixNano(), string(doc))
+}
+
+func scanRequest(row scanner) (gatekeeper.Request, error) {
+	var doc string
+	err := row.Scan(&doc)
+	if errors.Is(err, sql.ErrNoRows) {
+		return gatekeeper.Request{}, gatekeeper.Errorf(gatekeeper.CodeNotFound, "no such request")
+	}
+	if err != nil {
+		return gatekeeper.Request{}, unavailable(err)
+	}
+	var r gatekeeper.Request
+	// Claims keep their numbers as they were written, or rules would see
+	// another value at the vote than at the opening.
+	d := json.NewDecoder(strings.NewReader(doc))
+	d.UseNumber()
+	return r, unavailable(d.Decode(&r))
+}
+
+// UseToken implements gatekeeper.Store.
+func (s *SQLite) UseToken(ctx context.Context, issuerURL string, token gatekeeper.Token) error {
+	sum := sha256.Sum256([]byte(issuerURL + "\x00" + token.ID))
+	key := hex.EncodeToString(sum[:])
+	return s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
+		var hash string
+		err := t.row(`SELECT hash FROM tokens WHERE key = ?`, key).Scan(&hash)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return gatekeeper.Change{}, t.keepToken(key, token)
+		case err != nil:
+			return gatekeeper.Change{}, unavailable(err)
+		case hash != token.Hash:
+			return gatekeeper.Change{}, gatekeeper.Errorf(gatekeeper.CodeInvalidToken, "another token with this jti was presented before; ask the CI for a fresh one")
+		}
+		return gatekeeper.Change{}, nil
+	})
+}
+
+// keepToken also drops a few tokens that expired: as many go as come. The
+// leeway of verification is well within the hour that they are kept longer.
+func (t *tx) keepToken(key string, token gatekeeper.Token) error {
+	if err := t.exec(`INSERT INTO tokens (key, hash, expires) VALUES (?, ?, ?)`, key, token.Hash, token.ExpiresAt.UnixNano()); err != nil {
+		return unavailable(err)
+	}
+	return unavailable(t.exec(`DELETE FROM tokens WHERE key IN (SELECT key FROM tokens WHERE expires < ? ORDER BY expires LIMIT 2)`,
+		t.now.Add(-time.Hour).UnixNano()))
+}

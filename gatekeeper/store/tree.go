@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+// tree appends a batch's events to the ledger. It keeps the hashes that it
+// read or wrote lately, so that an append reads none in the steady state.
+type tree struct {
+	known  bool
+	size   int64 // events
+	hashes int64 // stored hashes
+	recent map[int64][32]byte
+}
+
+// maxRecent bounds the cache; an append needs the right edge, which is
+// logarithmic in the ledger's size.
+const maxRecent = 4096
+
+func (l *tree) load(ctx context.Context, w *writer) error {
+	row := w.conn.QueryRowContext(ctx, `SELECT
+		(SELECT coalesce(max(idx) + 1, 0) FROM ledger_events),
+		(SELECT coalesce(max(idx) + 1, 0) FROM ledger_hashes)`)
+	err := row.Scan(&l.size, &l.hashes)
+	l.known, l.recent = err == nil, map[int64][32]byte{}
+	return err
+}
+
+// forget drops what a rolled back batch may have left here.
+func (l *tree) forget() { l.known = false }
+
+func (l *tree) grow(t *tx) error {
+	if len(t.bodies) == 0 {
+		return nil
+	}
+	if !l.known {
+		if err := l.load(t.ctx, t.w); err != nil {
+			return err
+		}
+	}
+	read := func(indexes []int64) ([][32]byte, error) { return l.read(t, indexes) }
+	fresh, checkpoint, err := t.w.s.o.Ledger.Append(l.size, read, t.bodies)
+	if err != nil {
+		return err
+	}
+	if err := l.write(t, fresh, checkpoint); err != nil {
+		return err
+	}
+	l.size += int64(len(t.bodies))
+	l.hashes += int64(len(fresh))
+	return nil
+}
+
+func (l *tree) write(t *tx, fresh [][32]byte, checkpoint []byte) error {
+	for i, e := range t.events {
+		if err := t.exec(`INSERT INTO ledger_events (idx, id, type, request, time, body) VALUES (?, ?, ?, ?, ?, ?)`,
+			l.size+int64(i), e.ID, string(e.Type), e.Request, e.Time.UnixNano(), t.bodies[i]); err != nil {
+			return err
+		}
+	}
+	if len(l.recent) > maxRecent {
+		clear(l.recent)
+	}
+	for i, hash := range fresh {
+		if err := t.exec(`INSERT INTO ledger_hashes (idx, hash) VALUES (?, ?)`, l.hashes+int64(i), hash[:]); err != nil {
+			return err
+		}
+		l.recent[l.hashes+int64(i)] = hash
+	}
+	return t.exec(`INSERT INTO ledger_checkpoints (size, note) VALUES (?, ?)`, l.size+int64(len(t.bodies)), string(checkpoint))
+}
+
+func (l *tree) read(t *tx, indexes []int64) ([][32]byte, error) {
+	out := make([][32]byte, len(indexes))
+	for i, index := range indexes {
+		hash, ok := l.recent[index]
+		if !ok {
+			var stored []byte
+			err := t.row(`SELECT hash FROM ledger_hashes WHERE idx = ?`, index).Scan(&stored)
+			if errors.Is(err, sql.ErrNoRows) || (err == nil && len(stored) != 32) {
+				return nil, errors.New("store: the ledger lacks a stored hash; run `gatekeeper audit verify`")
+			}
+			if err != nil {
+				return nil, err
+			}
+			hash = [32]byte(stored)
+			l.recent[index] = hash
+		}
+		out[i] = hash
+	}
+	return out, nil
+}

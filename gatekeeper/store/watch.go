@@ -1,0 +1,47 @@
+package store
+
+import "sync"
+
+// hub tells those who watch a request that it changed.
+type hub struct {
+	mu       sync.Mutex
+	watchers map[string]map[chan struct{}]struct{}
+}
+
+// Watch implements gatekeeper.Store.
+func (s *SQLite) Watch(id string) (<-chan struct{}, func()) { return s.hub.watch(id) }
+
+func (h *hub) watch(id string) (<-chan struct{}, func()) {
+	ch := make(chan struct{}, 1)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.watchers == nil {
+		h.watchers = map[string]map[chan struct{}]struct{}{}
+	}
+	if h.watchers[id] == nil {
+		h.watchers[id] = map[chan struct{}]struct{}{}
+	}
+	h.watchers[id][ch] = struct{}{}
+	return ch, func() { h.forget(id, ch) }
+}
+
+func (h *hub) forget(id string, ch chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.watchers[id], ch)
+	if len(h.watchers[id]) == 0 {
+		delete(h.watchers, id)
+	}
+}
+
+// notify never blocks: a channel that holds a notice already needs no second.
+func (h *hub) notify(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for ch := range h.watchers[id] {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,255 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// maxBatch bounds how many changes share a commit, and with it how long the
+// first of them waits for the last.
+const maxBatch = 256
+
+// op is one change waiting for the writer. decide reads and says what to
+// write; it writes nothing itself, so that its error leaves the batch whole.
+type op struct {
+	ctx    context.Context
+	decide func(*tx) (gatekeeper.Change, error)
+	err    error
+	done   chan struct{}
+}
+
+// do queues a change and waits until it is durable.
+func (s *SQLite) do(ctx context.Context, decide func(*tx) (gatekeeper.Change, error)) error {
+	o := &op{ctx: ctx, decide: decide, done: make(chan struct{})}
+	select {
+	case <-s.stop:
+		return unavailable(sql.ErrConnDone)
+	default:
+	}
+	select {
+	case s.ops <- o:
+	case <-s.stop:
+		return unavailable(sql.ErrConnDone)
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+	select {
+	case <-o.done:
+		return o.err
+	case <-s.done: // the writer stopped; it may have been this one's batch
+		select {
+		case <-o.done:
+			return o.err
+		default:
+			return unavailable(sql.ErrConnDone)
+		}
+	}
+}
+
+// writer is the one that writes.
+type writer struct {
+	s    *SQLite
+	conn *sql.Conn
+	stmt map[string]*sql.Stmt
+	tree tree
+}
+
+func newWriter(ctx context.Context, s *SQLite) (*writer, error) {
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{s: s, conn: conn, stmt: map[string]*sql.Stmt{}}
+	return w, w.tree.load(ctx, w)
+}
+
+func (w *writer) run() {
+	defer close(w.s.done)
+	defer w.conn.Close()
+	for {
+		select {
+		case first := <-w.s.ops:
+			w.batch(w.gather(first))
+		case <-w.s.stop:
+			return
+		}
+	}
+}
+
+// gather takes what waits already; it never waits for more.
+func (w *writer) gather(first *op) []*op {
+	batch := []*op{first}
+	for len(batch) < maxBatch {
+		select {
+		case next := <-w.s.ops:
+			batch = append(batch, next)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// batch runs changes in one transaction. One whose decision fails is left
+// out; a failure to write fails all of them, since none became durable.
+func (w *writer) batch(ops []*op) {
+	t := &tx{w: w, ctx: context.Background()}
+	err := t.begin()
+	for _, o := range ops {
+		if err != nil {
+			break
+		}
+		if o.err = o.ctx.Err(); o.err != nil {
+			o.err = unavailable(o.err)
+			continue
+		}
+		var change gatekeeper.Change
+		if change, o.err = o.decide(t); o.err == nil {
+			err = t.apply(change)
+		}
+	}
+	if err == nil {
+		err = t.commit()
+	} else {
+		t.rollback()
+	}
+	w.answer(ops, t, unavailable(err))
+}
+
+func (w *writer) answer(ops []*op, t *tx, err error) {
+	if err != nil {
+		w.s.o.Logger.Error("storage does not take changes", "error", err)
+	}
+	for _, o := range ops {
+		if err != nil {
+			o.err = err
+		}
+		close(o.done)
+	}
+	if err != nil {
+		return
+	}
+	for _, id := range t.changed {
+		w.s.hub.notify(id)
+	}
+	if t.worked {
+		w.s.wakeUp()
+	}
+}
+
+func (s *SQLite) wakeUp() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// tx is the transaction of a batch.
+type tx struct {
+	w       *writer
+	ctx     context.Context
+	now     time.Time
+	bodies  [][]byte
+	events  []gatekeeper.Event
+	changed []string
+	worked  bool
+	wrote   bool
+}
+
+func (t *tx) begin() error {
+	if err := t.exec(`BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	if t.w.s.o.Now != nil {
+		t.now = t.w.s.o.Now().UTC()
+		return nil
+	}
+	var seconds float64
+	err := t.row(`SELECT unixepoch('subsec')`).Scan(&seconds)
+	t.now = time.UnixMilli(int64(seconds * 1000)).UTC()
+	return err
+}
+
+// apply writes a change's request and work; its events wait for the end of
+// the batch, where they become leaves together.
+func (t *tx) apply(c gatekeeper.Change) error {
+	if c.Request.ID != "" {
+		if err := t.put(c.Request); err != nil {
+			return err
+		}
+	}
+	for _, e := range c.Events {
+		body, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		t.bodies, t.events = append(t.bodies, body), append(t.events, e)
+	}
+	for _, work := range c.Work {
+		if err := t.enqueue(work); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) commit() error {
+	err := t.w.tree.grow(t)
+	if err == nil {
+		err = t.exec(`COMMIT`)
+	}
+	if err != nil {
+		t.rollback()
+	}
+	return err
+}
+
+func (t *tx) rollback() {
+	if err := t.exec(`ROLLBACK`); err != nil {
+		t.w.s.o.Logger.Warn("rolling back", "error", err)
+	}
+	t.w.tree.forget()
+}
+
+func (t *tx) exec(query string, args ...any) error {
+	_, err := t.result(query, args...)
+	return err
+}
+
+func (t *tx) result(query string, args ...any) (sql.Result, error) {
+	s, err := t.w.prepare(t.ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(t.ctx, args...)
+}
+
+func (t *tx) row(query string, args ...any) scanner {
+	s, err := t.w.prepare(t.ctx, query)
+	if err != nil {
+		return failed{err}
+	}
+	return s.QueryRowContext(t.ctx, args...)
+}
+
+// prepare keeps each statement for the life of the connection.
+func (w *writer) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s, ok := w.stmt[query]; ok {
+		return s, nil
+	}
+	s, err := w.conn.PrepareContext(ctx, query)
+	if err == nil {
+		w.stmt[query] = s
+	}
+	return s, err
+}
+
+type scanner interface{ Scan(dest ...any) error }
+
+type failed struct{ err error }
+
+func (f failed) Scan(...any) error { return f.err }
