@@ -63,18 +63,20 @@ func safeURL(raw string) bool {
 	return u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// scrubbed is err's text without our secrets, whatever a proxy or a library
-// put there, as an error that has no chain to unwrap to them.
-func (o Options) scrubbed(err error) error {
-	text := err.Error()
+// scrub takes our secrets out of a text, whatever a proxy or a library put
+// there.
+func (o Options) scrub(text string) string {
 	for _, secret := range []string{o.BotToken, o.SigningSecret} {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "[secret]")
 			text = strings.ReplaceAll(text, url.QueryEscape(secret), "[secret]")
 		}
 	}
-	return errors.New(text)
+	return text
 }
+
+// scrubbed is err without our secrets and without a chain that leads to them.
+func (o Options) scrubbed(err error) error { return errors.New(o.scrub(err.Error())) }
 
 // identity is whose bot we are. A token's workspace and bot never change, so
 // the first answer is kept; failures are not.

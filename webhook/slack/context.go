@@ -34,11 +34,11 @@ func (c Context) blocks() []slackgo.Block {
 	more := c.More + len(c.Commits) - len(shown)
 	var list strings.Builder
 	for _, commit := range shown {
-		fmt.Fprintf(&list, "%s  %s (%s)\n", line(short(commit.SHA), 12), line(commit.Title, 120), line(commit.Author, 40))
+		fmt.Fprintf(&list, "%s  %s (%s)\n", line(short(commit.SHA), 12), line(commit.Title, 80), line(commit.Author, 30))
 	}
 	if more > 0 {
 		fmt.Fprintf(&list, "and %d more", more)
 	}
 	title := fmt.Sprintf("*%d commits* since the last approved deploy", len(shown)+more)
-	return []slackgo.Block{section(markup(link(c.Compare, title))), section(words(lines(list.String(), 2800)))}
+	return []slackgo.Block{section(markup(link(c.Compare, title))), section(words(lines(list.String(), 1500)))}
 }

@@ -77,7 +77,7 @@ func (s *Slack) view(ctx context.Context, r gatekeeper.Request) View {
 	if s.Context == nil {
 		return v
 	}
-	more, err := s.Options.Context(ctx, r)
+	more, err := s.Context(ctx, r)
 	if err != nil {
 		s.Logger.WarnContext(ctx, "slack: message goes out without its commits", "request", r.ID, "error", err)
 		return v

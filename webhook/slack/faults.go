@@ -63,7 +63,7 @@ func (o Options) fault(err error, method, subject string) *gatekeeper.Error {
 		f.Description = strings.Replace(text, "%s", subject, 1) + " (" + method + ": " + code + ")"
 		return f
 	}
-	f.Description = method + " failed for " + subject + ": " + plainly(err, code)
+	f.Description = o.scrub(method + " failed for " + subject + ": " + plainly(err, code))
 	return f
 }
 

@@ -26,7 +26,7 @@ func (s *Slack) Interactions() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		form, err := s.verified(w, r)
 		if err == nil {
-			var ack []byte
+			var ack any
 			if ack, err = s.receive(r.Context(), []byte(form.Get("payload"))); err == nil {
 				acknowledge(w, ack)
 				return
@@ -56,10 +56,10 @@ func (s *Slack) verified(w http.ResponseWriter, r *http.Request) (url.Values, er
 	return form, nil
 }
 
-// receive takes one interaction, whichever way it came in, and returns the
-// body of its acknowledgement. An error means that it must not be
-// acknowledged.
-func (s *Slack) receive(ctx context.Context, raw []byte) ([]byte, error) {
+// receive takes one interaction, whichever way it came in, and returns what
+// its acknowledgement carries as JSON, nil for nothing. An error means that it
+// must not be acknowledged.
+func (s *Slack) receive(ctx context.Context, raw []byte) (any, error) {
 	p, err := parsePayload(raw, s.AppID)
 	if err != nil {
 		return nil, err
@@ -157,12 +157,15 @@ func (s *Slack) record(ctx context.Context, c click) error {
 
 var errMethod = errors.New("method not allowed")
 
-func acknowledge(w http.ResponseWriter, body []byte) {
-	if len(body) > 0 {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+// acknowledge answers 200, with an empty body where there is nothing to say:
+// Slack takes any other one for an answer.
+func acknowledge(w http.ResponseWriter, ack any) {
+	if ack == nil {
+		w.WriteHeader(http.StatusOK)
+		return
 	}
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body)
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_ = json.NewEncoder(w).Encode(ack) // a broken connection has nobody to tell
 }
 
 // refuse answers in the API's error shape. The one who reads it is Slack, or
@@ -170,13 +173,9 @@ func acknowledge(w http.ResponseWriter, body []byte) {
 func (s *Slack) refuse(ctx context.Context, w http.ResponseWriter, err error) {
 	status, coded := statusOf(err)
 	s.Logger.WarnContext(ctx, "slack: callback refused", "status", status, "error", s.scrubbed(err))
-	body, err := json.Marshal(map[string]string{"error": string(coded.Code), "error_description": coded.Description})
-	if err != nil {
-		body = nil
-	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": string(coded.Code), "error_description": coded.Description})
 }
 
 func statusOf(err error) (int, *gatekeeper.Error) {

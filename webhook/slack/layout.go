@@ -17,7 +17,7 @@ const (
 	maxField   = 2000 // text of a section's field
 	maxFields  = 10   // of a section
 	maxValue   = 300  // ours: what is cut in a field
-	maxReason  = 1200 // ours: reasons shown
+	maxReason  = 800  // ours: reasons shown
 	maxModal   = 1000 // ours: reasons typed
 	maxPeople  = 12   // ours: names listed
 	maxCommits = 10   // ours: commits listed
@@ -97,8 +97,8 @@ func webAddress(raw string) (string, bool) {
 	if err != nil || len(raw) > 1500 || !safeURL(raw) {
 		return "", false
 	}
-	clean := u.String()
-	if strings.ContainsFunc(clean, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("<>|\"`*", r) }) {
+	clean := strings.NewReplacer("~", "%7E", "*", "%2A").Replace(u.String())
+	if strings.ContainsFunc(clean, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("<>|\"`", r) }) {
 		return "", false
 	}
 	return strings.ReplaceAll(clean, "&", "&amp;"), true

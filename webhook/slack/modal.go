@@ -68,13 +68,13 @@ func form(r gatekeeper.Request, c click) (slackgo.ModalViewRequest, error) {
 
 // submitted records the vote of a form. The form closes on an empty answer
 // and shows what is wrong on the other one.
-func (s *Slack) submitted(ctx context.Context, p payload) ([]byte, error) {
+func (s *Slack) submitted(ctx context.Context, p payload) (any, error) {
 	c, err := s.readForm(p)
 	if err != nil {
 		return nil, err
 	}
 	if wrong := unfit(c.Reason); wrong != "" {
-		return json.Marshal(map[string]any{"response_action": "errors", "errors": map[string]string{blockInput: wrong}})
+		return map[string]any{"response_action": "errors", "errors": map[string]string{blockInput: wrong}}, nil
 	}
 	return nil, s.record(ctx, c)
 }

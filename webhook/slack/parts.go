@@ -29,7 +29,7 @@ func ending(r gatekeeper.Request, v View) string {
 	at := date(r.DecidedAt)
 	switch r.State {
 	case gatekeeper.Approved:
-		return "*Approved* by " + approvers(r) + ", " + at + ". " + approvalEnd(r, v)
+		return strings.TrimSpace("*Approved* by " + approvers(r) + ", " + at + ". " + approvalEnd(r, v))
 	case gatekeeper.Denied:
 		return "*Denied* by " + by + ", " + at + "."
 	case gatekeeper.Revoked:

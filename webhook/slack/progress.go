@@ -21,7 +21,7 @@ func votes(r gatekeeper.Request, v View) []slackgo.Block {
 	if !v.Short {
 		told = append(told, cast(r)...)
 	}
-	return []slackgo.Block{section(markup(fit(told, 2800)))}
+	return []slackgo.Block{section(markup(fit(told, 2500)))}
 }
 
 // fit joins as many whole lines as have room: markup that is cut in the
@@ -54,7 +54,11 @@ func progress(g gatekeeper.Group, missing int) string {
 func cast(r gatekeeper.Request) []string {
 	var list []string
 	for _, v := range r.ApprovedBy() {
-		list = append(list, "✓ "+mention(v.Person.Slack, v.Person.Name)+", "+date(v.At))
+		said := "✓ " + mention(v.Person.Slack, v.Person.Name) + ", " + date(v.At)
+		if v.Reason != "" {
+			said += ": “" + escape(line(v.Reason, 120)) + "”"
+		}
+		list = append(list, said)
 	}
 	return list
 }
@@ -70,7 +74,7 @@ func handedOut(r gatekeeper.Request, v View) []slackgo.Block {
 	for _, d := range r.Redemptions[max(0, len(r.Redemptions)-most):] {
 		what := fmt.Sprintf("Credentials %s: %s", line(d.Credential, 60), told[d.State])
 		if d.State == gatekeeper.RedemptionFailed && !v.Short {
-			what += " (" + line(d.Detail, 200) + ")"
+			what += " (" + line(d.Detail, 120) + ")"
 		}
 		blocks = append(blocks, small(words(what), words("job "+line(strings.TrimPrefix(d.Job, "job:"), 60)), markup(date(d.At))))
 	}

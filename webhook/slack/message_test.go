@@ -1,0 +1,271 @@
+package slack
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/google/go-cmp/cmp"
+	slackgo "github.com/slack-go/slack"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden messages anew")
+
+func vote(id, name string, c gatekeeper.Choice, after time.Duration) gatekeeper.Vote {
+	return gatekeeper.Vote{
+		Person: gatekeeper.Person{Slack: id, Team: "T0ACME", Name: name}, Choice: c, Via: "slack.button",
+		As: []gatekeeper.Approver{"slack:S0RELEASE"}, At: start().Add(after),
+	}
+}
+
+func approved() gatekeeper.Request {
+	r := pending("req_1")
+	r.State, r.DecidedAt, r.RedeemBefore = gatekeeper.Approved, start().Add(3*time.Minute), start().Add(18*time.Minute)
+	r.Votes = []gatekeeper.Vote{vote("U0BOB", "Bob", gatekeeper.Approve, 3*time.Minute)}
+	r.Votes[0].Reason = "Reviewed *twice*"
+	return r
+}
+
+func ended(s gatekeeper.State) gatekeeper.Request {
+	r := pending("req_1")
+	r.State, r.DecidedAt = s, start().Add(5*time.Minute)
+	return r
+}
+
+// messages are the states that people see, by their golden file.
+func messages() map[string]struct {
+	r gatekeeper.Request
+	v View
+} {
+	page := View{PublicURL: "https://gatekeeper.example.com", Now: start().Add(6 * time.Minute)}
+	all := map[string]struct {
+		r gatekeeper.Request
+		v View
+	}{}
+	add := func(name string, r gatekeeper.Request, v View) {
+		all[name] = struct {
+			r gatekeeper.Request
+			v View
+		}{r, v}
+	}
+	add("pending", pending("req_1"), page)
+
+	groups := pending("req_1")
+	groups.Rule.Approval.Groups = []gatekeeper.Group{
+		{Name: "release", Approvers: []gatekeeper.Approver{"slack:S0RELEASE"}, Quorum: 2},
+		{Name: "security", Approvers: []gatekeeper.Approver{"slack:S0SEC"}, Quorum: 1},
+	}
+	groups.Votes = []gatekeeper.Vote{vote("U0BOB", "Bob", gatekeeper.Approve, time.Minute)}
+	groups.Freeze = "year-end"
+	add("pending-groups", groups, page)
+
+	rerun := pending("req_1")
+	rerun.Workload.RunAttempt = "2"
+	rerun.Initiators = gatekeeper.Initiators{Why: "GitHub was not asked who started attempt 2."}
+	add("pending-unknown-initiator", rerun, page)
+
+	bot := pending("req_1")
+	bot.Workload.Actor = "renovate[bot]"
+	bot.Initiators.People = []gatekeeper.Account{{Login: "renovate[bot]"}}
+	add("pending-bot", bot, page)
+
+	rich := page
+	rich.Context = &Context{Title: "Round refunds half to even", More: 3, Compare: "https://github.com/acme/payments/compare/a...b",
+		Commits: []Commit{{SHA: testSHA, Title: "Round refunds half to even", Author: "alice"}, {SHA: "0123456789abcdef", Title: "Add *bold* <!channel>", Author: "eve"}}}
+	add("pending-context", pending("req_1"), rich)
+
+	add("approved", approved(), page)
+	lapsed := page
+	lapsed.Now = start().Add(time.Hour)
+	add("approved-lapsed", approved(), lapsed)
+
+	redeemed := approved()
+	redeemed.Redemptions = []gatekeeper.Redemption{
+		{ID: "red_1", Job: "job:501", Credential: "deploy", State: gatekeeper.RedemptionFailed, Detail: "AccessDenied", At: start().Add(4 * time.Minute)},
+		{ID: "red_2", Job: "job:501", Credential: "deploy", State: gatekeeper.RedemptionSucceeded, At: start().Add(5 * time.Minute)},
+	}
+	add("redeemed", redeemed, page)
+
+	denied := ended(gatekeeper.Denied)
+	denied.Votes = []gatekeeper.Vote{vote("U0CAROL", "Carol", gatekeeper.Deny, 5*time.Minute)}
+	denied.DenyReason = "Not on a Friday"
+	add("denied", denied, page)
+
+	revoked := approved()
+	revoked.State, revoked.DenyReason, revoked.DecidedAt = gatekeeper.Revoked, "", start().Add(8*time.Minute)
+	revoked.Votes = append(revoked.Votes, vote("U0CAROL", "Carol", gatekeeper.Revoke, 8*time.Minute))
+	add("revoked", revoked, page)
+
+	add("expired", ended(gatekeeper.Expired), page)
+	add("canceled", ended(gatekeeper.Canceled), page)
+	add("superseded", ended(gatekeeper.Superseded), page)
+	return all
+}
+
+func TestMessages(t *testing.T) {
+	for name, m := range messages() {
+		t.Run(name, func(t *testing.T) {
+			got := golden(t, Render(m.r, m.v))
+			file := filepath.Join("testdata", "message", name+".json")
+			if *rewrite {
+				if err := os.WriteFile(file, got, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("-want +got (go test -rewrite, then read the diff):\n%s", diff)
+			}
+		})
+	}
+}
+
+func golden(t testing.TB, m Message) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(map[string]any{"text": m.Text, "blocks": m.Blocks, "metadata": m.Metadata}); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Only what is still possible is offered, in every state.
+func TestButtonsFollowTheState(t *testing.T) {
+	for name, m := range messages() {
+		var got []string
+		for _, b := range buttons(m.r, m.v) {
+			got = append(got, b.(*slackgo.ButtonBlockElement).ActionID)
+		}
+		want := []string{actionDetails}
+		switch {
+		case strings.HasPrefix(name, "pending"):
+			want = []string{actionApprove, actionDeny, actionDetails}
+		case name == "approved":
+			want = []string{actionRevoke, actionDetails}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestWhoCannotBeToldApartIsSaidBeforehand(t *testing.T) {
+	said := func(r gatekeeper.Request) bool { return len(warnings(r)) > 0 }
+	unknown := pending("req_1")
+	unknown.Initiators.Known = false
+	if !said(unknown) || said(pending("req_1")) {
+		t.Error("an unknown initiator is not told, or a known one is")
+	}
+	unknown.Rule.Approval.SelfApproval = true
+	if said(unknown) {
+		t.Error("a rule that allows self-approval warns")
+	}
+}
+
+// Threats row 29: whatever the texts are, Slack's limits hold, and sha and
+// environment are whole.
+func TestLimits(t *testing.T) {
+	long := strings.Repeat("漢字😀*", 800)
+	r := approved()
+	r.Environment = "production-" + strings.Repeat("e", 244) // GitHub's own limit is 255
+	r.Reason, r.DenyReason, r.Freeze, r.Rule.Name = long, long, long, long
+	r.Workload.Repository, r.Workload.Ref, r.Workload.Actor = "acme/"+long, long, long
+	r.Rule.Approval.Groups = nil
+	for range 60 {
+		r.Rule.Approval.Groups = append(r.Rule.Approval.Groups, gatekeeper.Group{Name: long, Quorum: 2, Approvers: []gatekeeper.Approver{"slack:S0RELEASE"}})
+		r.Votes = append(r.Votes, vote("U0BOB", long, gatekeeper.Approve, 0), vote("no id", long, gatekeeper.Approve, 0))
+		r.Redemptions = append(r.Redemptions, gatekeeper.Redemption{Job: long, Credential: long, Detail: long, State: gatekeeper.RedemptionFailed})
+	}
+	c := Context{Title: long, More: 5, Compare: "https://x/" + long}
+	for range 100 {
+		c.Commits = append(c.Commits, Commit{long, long, long})
+	}
+	for _, state := range []gatekeeper.State{gatekeeper.Pending, gatekeeper.Approved, gatekeeper.Denied, gatekeeper.Revoked, gatekeeper.Expired} {
+		r.State = state
+		for _, v := range []View{{PublicURL: "https://g", Context: &c}, {Short: true}} {
+			m := Render(r, v)
+			within(t, m)
+			body := string(golden(t, m))
+			if !strings.Contains(body, r.Environment) || !strings.Contains(body, testSHA[:7]) {
+				t.Errorf("%s: environment or commit is cut", state)
+			}
+			if len([]rune(body)) > 30000 {
+				t.Errorf("%s: %d characters of JSON", state, len(body))
+			}
+		}
+	}
+}
+
+// within holds a message to Block Kit's documented limits.
+func within(t *testing.T, m Message) {
+	t.Helper()
+	if len(m.Blocks) > 50 {
+		t.Errorf("%d blocks", len(m.Blocks))
+	}
+	limit := func(what string, o *slackgo.TextBlockObject, most int) int {
+		if o == nil {
+			return 0
+		}
+		if w := width(o.Text); w < 1 || w > most {
+			t.Errorf("%s of %d characters, at most %d", what, w, most)
+		}
+		return width(o.Text)
+	}
+	sum := 0
+	for _, b := range m.Blocks {
+		switch b := b.(type) {
+		case *slackgo.HeaderBlock:
+			sum += limit("header", b.Text, maxHeader)
+		case *slackgo.SectionBlock:
+			sum += limit("section", b.Text, 3000)
+			if len(b.Fields) > maxFields {
+				t.Errorf("%d fields", len(b.Fields))
+			}
+			for _, f := range b.Fields {
+				sum += limit("field", f, maxField)
+			}
+		case *slackgo.ContextBlock:
+			for _, e := range b.ContextElements.Elements {
+				sum += limit("context", e.(*slackgo.TextBlockObject), 3000)
+			}
+		}
+	}
+	if sum > 13000 {
+		t.Errorf("%d characters in all", sum)
+	}
+	if width(m.Text) > 4000 {
+		t.Errorf("fallback text of %d characters", width(m.Text))
+	}
+}
+
+// Threats row 29: nobody approves an environment that cannot be read whole.
+func TestEnvironmentThatCannotBeShownCannotBeApproved(t *testing.T) {
+	r := pending("req_1")
+	r.Environment = strings.Repeat("e", maxField+1)
+	m := Render(r, View{})
+	within(t, m)
+	if body := string(golden(t, m)); strings.Contains(body, actionApprove) || !strings.Contains(body, "too long") {
+		t.Errorf("offers to approve: %s", body)
+	}
+}
+
+func BenchmarkRender(b *testing.B) {
+	r := approved()
+	for b.Loop() {
+		if Render(r, View{PublicURL: "https://g"}).fingerprint() == "" {
+			b.Fatal("no message")
+		}
+	}
+}
