@@ -51,7 +51,7 @@ const (
 // in the request.
 func (s *Slack) process(ctx context.Context, w gatekeeper.Work) error {
 	var c click
-	if json.Unmarshal(w.Payload, &c) != nil { // it will not get better
+	if !readable(w, &c) {
 		s.Logger.ErrorContext(ctx, "slack: a recorded click cannot be read", "key", w.Key)
 		return nil
 	}
@@ -78,6 +78,10 @@ func (s *Slack) process(ctx context.Context, w gatekeeper.Work) error {
 	}
 	return s.Memory.SetNote(ctx, WorkClick, w.Key, []byte(`"done"`))
 }
+
+// readable decodes the payload of work. What cannot be read will not get
+// better by trying again.
+func readable(w gatekeeper.Work, into any) bool { return json.Unmarshal(w.Payload, into) == nil }
 
 // postponed tells the person once that their click waits.
 func (s *Slack) postponed(ctx context.Context, w gatekeeper.Work, c click, err error) error {

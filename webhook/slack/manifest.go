@@ -39,6 +39,8 @@ func manifest(publicURL string) map[string]any {
 		},
 		"features": map[string]any{
 			"bot_user": map[string]any{"display_name": "gatekeeper", "always_online": true},
+			// Where private answers go when the channel is closed to the app.
+			"app_home": map[string]any{"home_tab_enabled": false, "messages_tab_enabled": true, "messages_tab_read_only_enabled": true},
 		},
 		"oauth_config": map[string]any{"scopes": map[string]any{"bot": Scopes()}},
 		"settings": map[string]any{

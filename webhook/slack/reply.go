@@ -34,7 +34,7 @@ func (s *Slack) tell(ctx context.Context, key string, c click, a answer) error {
 // reply delivers a recorded answer while it makes sense.
 func (s *Slack) reply(ctx context.Context, w gatekeeper.Work) error {
 	var p private
-	if json.Unmarshal(w.Payload, &p) != nil { // it will not get better
+	if !readable(w, &p) {
 		s.Logger.ErrorContext(ctx, "slack: a recorded answer cannot be read", "key", w.Key)
 		return nil
 	}
