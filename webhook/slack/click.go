@@ -62,7 +62,7 @@ func (s *Slack) process(ctx context.Context, w gatekeeper.Work) error {
 	if len(done) > 0 {
 		return nil
 	}
-	told, err := s.count(ctx, c)
+	told, err := s.count(ctx, c, w.Attempt > 1)
 	if err != nil && s.Clock().Sub(c.At) < patience {
 		return s.postponed(ctx, w, c, err)
 	}
@@ -97,7 +97,7 @@ func (s *Slack) postponed(ctx context.Context, w gatekeeper.Work, c click, err e
 
 // count hands the click to the gate. What it answers is for the person, none
 // when their vote counted; an error means try again.
-func (s *Slack) count(ctx context.Context, c click) (answer, error) {
+func (s *Slack) count(ctx context.Context, c click, again bool) (answer, error) {
 	r, err := s.Gate.Lookup(ctx, c.Request)
 	if gatekeeper.CodeOf(err) == gatekeeper.CodeNotFound {
 		return answer{text: "there is no such request"}, s.refused(ctx, gatekeeper.Request{}, c, "no such request")
@@ -112,7 +112,7 @@ func (s *Slack) count(ctx context.Context, c click) (answer, error) {
 	if f.Channel != c.Channel || f.TS != c.TS {
 		return answer{text: "that message does not belong to the request"}, s.refused(ctx, r, c, "the click came from another message")
 	}
-	if counted(r, c) {
+	if counted(r, c, again) {
 		return answer{}, nil
 	}
 	_, err = s.Gate.Vote(ctx, c.Request, gatekeeper.Vote{Person: c.Person, Choice: c.Choice, Reason: c.Reason, Via: c.Via})
@@ -137,11 +137,20 @@ func (s *Slack) verdict(r gatekeeper.Request, c click, err error) (answer, error
 	return told, nil
 }
 
+// clocks is how far the database's clock, which times votes, may be behind
+// ours, which times clicks.
+const clocks = time.Minute
+
 // counted says whether this very click is among the votes already: an earlier
-// run of the work was stopped right after it.
-func counted(r gatekeeper.Request, c click) bool {
+// run of the work was stopped right after it. A first run looks closely, so
+// that a second click of the same person is told apart.
+func counted(r gatekeeper.Request, c click, again bool) bool {
+	since := c.At
+	if again {
+		since = since.Add(-clocks)
+	}
 	return slices.ContainsFunc(r.Votes, func(v gatekeeper.Vote) bool {
-		return v.Person.Slack == c.Person.Slack && v.Choice == c.Choice && v.Via == c.Via && !v.At.Before(c.At)
+		return v.Person.Slack == c.Person.Slack && v.Choice == c.Choice && v.Via == c.Via && !v.At.Before(since)
 	})
 }
 
