@@ -1,0 +1,176 @@
+package oidc
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// maxToken is the longest token that is looked at. Larger ones cost memory
+// before anything is proven (CVE-2025-27144); real ones have about 2 KiB.
+const maxToken = 16 << 10
+
+// maxDepth bounds nesting of claims; documented ones have two levels.
+const maxDepth = 8
+
+// compact is a token in the JWS compact form (RFC 7515 section 7.1), taken
+// apart but not verified.
+type compact struct {
+	alg, kid string
+	payload  []byte
+	claims   map[string]any
+	input    string // what is signed
+	sig      []byte
+}
+
+// parseCompact takes the compact form only, and only one spelling of it:
+// strict base64url refuses flipped unused bits, padding and white space, so
+// that equal tokens have equal bytes (threats rows 16 to 18, 20).
+func parseCompact(raw string) (compact, error) {
+	if len(raw) > maxToken {
+		return compact{}, invalid("the token has %d bytes; at most %d are taken", len(raw), maxToken)
+	}
+	parts := strings.Split(raw, ".")
+	if len(parts) != 3 {
+		return compact{}, invalid("the token has %d parts; a signed JWT in compact form has 3", len(parts))
+	}
+	var decoded [3][]byte
+	for i, part := range parts {
+		if strings.ContainsAny(part, "\r\n") { // the one thing that Strict lets pass
+			return compact{}, invalid("the token holds line breaks")
+		}
+		var err error
+		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil || part == "" {
+			return compact{}, invalid("part %d of the token is not strict base64url", i+1)
+		}
+	}
+	c := compact{payload: decoded[1], sig: decoded[2], input: raw[:len(parts[0])+1+len(parts[1])]}
+	if err := c.header(decoded[0]); err != nil {
+		return compact{}, err
+	}
+	claims, err := StrictJSON(decoded[1])
+	if err != nil {
+		return compact{}, invalid("the token's claims: %v", err)
+	}
+	c.claims = claims
+	return c, nil
+}
+
+// header allows what issuers send and nothing that could say where keys come
+// from or what else has to be understood (jku, jwk, x5u, x5c, crit).
+func (c *compact) header(body []byte) error {
+	header, err := StrictJSON(body)
+	if err != nil {
+		return invalid("the token's header: %v", err)
+	}
+	for name, value := range header {
+		text, ok := value.(string)
+		switch name {
+		case "alg":
+			c.alg = text
+		case "kid":
+			c.kid = text
+		case "typ":
+			ok = ok && strings.EqualFold(text, "JWT")
+		case "x5t", "x5t#S256":
+		default:
+			ok = false
+		}
+		if !ok {
+			return invalid("the token's header parameter %q is not taken", name)
+		}
+	}
+	if c.kid == "" {
+		return invalid("the token names no key (kid)")
+	}
+	return nil
+}
+
+// StrictJSON reads one JSON object: UTF-8, names compared as they are, no name
+// twice, nothing behind it. encoding/json alone takes "SUB" and a second "sub"
+// for "sub" when it fills a struct, and the last of duplicates (row 18).
+// Numbers stay as written (json.Number).
+func StrictJSON(body []byte) (map[string]any, error) {
+	if !utf8.Valid(body) {
+		return nil, errors.New("it is not UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	value, err := strictValue(d, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the object")
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		return nil, errors.New("it is no JSON object")
+	}
+	return object, nil
+}
+
+func strictValue(d *json.Decoder, depth int) (any, error) {
+	token, err := d.Token()
+	if err != nil {
+		return nil, errors.New("it is no valid JSON")
+	}
+	delim, ok := token.(json.Delim)
+	if !ok {
+		return token, nil
+	}
+	if depth >= maxDepth {
+		return nil, fmt.Errorf("it nests deeper than %d levels", maxDepth)
+	}
+	if delim == '[' {
+		return strictArray(d, depth)
+	}
+	return strictObject(d, depth)
+}
+
+func strictArray(d *json.Decoder, depth int) ([]any, error) {
+	list := []any{}
+	for d.More() {
+		value, err := strictValue(d, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, value)
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, errors.New("it is no valid JSON")
+	}
+	return list, nil
+}
+
+func strictObject(d *json.Decoder, depth int) (map[string]any, error) {
+	object := map[string]any{}
+	for d.More() {
+		token, err := d.Token()
+		name, ok := token.(string)
+		if err != nil || !ok {
+			return nil, errors.New("it is no valid JSON")
+		}
+		if _, twice := object[name]; twice {
+			return nil, fmt.Errorf("%q stands twice", name)
+		}
+		if object[name], err = strictValue(d, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, errors.New("it is no valid JSON")
+	}
+	return object, nil
+}
+
+func invalid(format string, args ...any) *gatekeeper.Error {
+	return gatekeeper.Errorf(gatekeeper.CodeInvalidToken, format, args...)
+}

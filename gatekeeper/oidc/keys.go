@@ -1,0 +1,209 @@
+package oidc
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/singleflight"
+)
+
+// How keys are fetched and how long they are believed. go-oidc's own key set
+// fetches for every unknown kid and keeps a withdrawn key for good (threats
+// rows 14 and 15).
+const (
+	keysFresh    = 10 * time.Minute // fetched again after that, so a withdrawn key stops verifying
+	keysMaxAge   = time.Hour        // believed that long while the issuer does not answer
+	keysCooldown = 15 * time.Second // least time between two fetches, whoever asks for whatever kid
+	fetchTimeout = 5 * time.Second
+)
+
+// keySet is one issuer's keys.
+type keySet struct {
+	fetch func(context.Context) ([]byte, error)
+	algs  []string
+	now   func() time.Time
+
+	flight  singleflight.Group
+	mu      sync.Mutex
+	keys    map[string]publicKey // by kid
+	fetched time.Time            // the last good fetch
+	tried   time.Time            // the last fetch
+}
+
+type publicKey struct {
+	alg string // "" : any that fits the kind
+	key crypto.PublicKey
+}
+
+// get is the key of that id and algorithm. Fetching happens at most once at a
+// time and once a cool-down; keys outlive a short outage of the issuer.
+func (s *keySet) get(ctx context.Context, kid, alg string) (publicKey, error) {
+	key, known, age, mayFetch := s.look(kid)
+	if (!known || age >= keysFresh) && mayFetch {
+		err := s.refresh(ctx)
+		key, known, age, _ = s.look(kid)
+		if err != nil && (!known || age >= keysMaxAge) {
+			return publicKey{}, &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: keysCooldown, Err: err,
+				Description: "the issuer's keys cannot be had right now; try again"}
+		}
+	}
+	switch {
+	case age >= keysMaxAge:
+		return publicKey{}, &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: keysCooldown,
+			Description: "the issuer's keys cannot be had right now; try again"}
+	case !known:
+		return publicKey{}, invalid("the token is signed with a key that its issuer does not publish")
+	case key.alg != "" && key.alg != alg:
+		return publicKey{}, invalid("the token's alg is %q, its key is for %q", alg, key.alg)
+	}
+	return key, nil
+}
+
+// look is what is known of a key, the age of the set, and whether the
+// cool-down since the last fetch is over.
+func (s *keySet) look(kid string) (key publicKey, known bool, age time.Duration, mayFetch bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	key, known = s.keys[kid]
+	age = keysMaxAge
+	if !s.fetched.IsZero() {
+		age = now.Sub(s.fetched)
+	}
+	return key, known, age, s.tried.IsZero() || now.Sub(s.tried) >= keysCooldown
+}
+
+// refresh fetches for everybody who waits. It is not bound to the caller that
+// happened to be first: one that hangs up must not fail the others.
+func (s *keySet) refresh(ctx context.Context) error {
+	ch := s.flight.DoChan("", func() (any, error) {
+		if _, _, _, may := s.look(""); !may {
+			return nil, nil // another flight landed meanwhile
+		}
+		s.mark()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+		defer cancel()
+		body, err := s.fetch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.replace(body)
+	})
+	select {
+	case done := <-ch:
+		return done.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *keySet) mark() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tried = s.now()
+}
+
+// replace takes a new set; an empty or broken one never replaces a good one.
+func (s *keySet) replace(body []byte) error {
+	keys, err := parseKeys(body, s.algs)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys, s.fetched = keys, s.now()
+	return nil
+}
+
+// parseKeys takes the keys of a JWK set that may verify one of algs, and
+// passes over the others: sets hold keys for other uses. A kid that stands
+// twice is ambiguous, and none.
+func parseKeys(body []byte, algs []string) (map[string]publicKey, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(body, &set); err != nil {
+		return nil, errors.New("oidc: the key set is no JSON")
+	}
+	keys, seen := map[string]publicKey{}, map[string]bool{}
+	for _, raw := range set.Keys {
+		kid, key, err := parseKey(raw, algs)
+		if err != nil {
+			continue
+		}
+		keys[kid] = key
+		if seen[kid] {
+			delete(keys, kid)
+		}
+		seen[kid] = true
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("oidc: the key set has no key to verify signatures with")
+	}
+	return keys, nil
+}
+
+// parseKey holds a JWK to kind, use, operations and size (threats row 13).
+func parseKey(raw []byte, algs []string) (kid string, key publicKey, err error) {
+	var ops struct {
+		KeyOps []string `json:"key_ops"`
+	}
+	var jwk jose.JSONWebKey
+	if err := errors.Join(json.Unmarshal(raw, &ops), jwk.UnmarshalJSON(raw)); err != nil {
+		return "", publicKey{}, err
+	}
+	switch {
+	case jwk.KeyID == "" || !jwk.Valid() || !jwk.IsPublic():
+		return "", publicKey{}, errors.New("oidc: no public key with an id")
+	case jwk.Use != "" && jwk.Use != "sig":
+		return "", publicKey{}, errors.New("oidc: not for signatures")
+	case ops.KeyOps != nil && !slices.Contains(ops.KeyOps, "verify"):
+		return "", publicKey{}, errors.New("oidc: not for verifying")
+	case jwk.Algorithm != "" && !slices.Contains(algs, jwk.Algorithm):
+		return "", publicKey{}, errors.New("oidc: for another algorithm")
+	}
+	return jwk.KeyID, publicKey{alg: jwk.Algorithm, key: jwk.Key}, strong(jwk.Key)
+}
+
+func strong(key crypto.PublicKey) error {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		if k.N.BitLen() >= 2048 && k.E >= 3 {
+			return nil
+		}
+	case *ecdsa.PublicKey:
+		if k.Curve == elliptic.P256() {
+			return nil
+		}
+	}
+	return errors.New("oidc: neither RSA of 2048 bits nor P-256")
+}
+
+// verify checks one signature. The algorithm is one that the issuer's
+// configuration allows, and has to fit the key's kind.
+func (k publicKey) verify(alg, input string, sig []byte) error {
+	sum := sha256.Sum256([]byte(input))
+	switch key := k.key.(type) {
+	case *rsa.PublicKey:
+		if alg == "RS256" && rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], sig) == nil {
+			return nil
+		}
+	case *ecdsa.PublicKey: // RFC 7518 section 3.4: R and S, 32 bytes each
+		if alg == "ES256" && len(sig) == 64 && ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])) {
+			return nil
+		}
+	}
+	return invalid("the token's signature does not hold")
+}

@@ -1,0 +1,334 @@
+// Package oidc turns a CI's raw OIDC token into a Workload. go-oidc verifies;
+// what it leaves open is closed around it: size and form before parsing,
+// strict JSON, one audience, all times, and how keys are fetched and age.
+package oidc
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// Issuer is one trusted issuer.
+type Issuer struct {
+	Name       string   // what rules call it; "" is the type
+	Type       string   // github, gitlab, buildkite, circleci, bitbucket or oidc
+	URL        string   // exactly the tokens' iss; "" is the type's default
+	Audience   string   // the one audience that tokens for us have
+	Owners     []string // whose workloads: needed where an issuer signs for everybody
+	Algorithms []string // nil: RS256; ES256 can be added
+}
+
+// Options of a Verifier. Issuers is needed.
+type Options struct {
+	Issuers []Issuer
+	HTTP    *http.Client     // nil: one with timeouts
+	Now     func() time.Time // nil: time.Now
+}
+
+// Verifier implements gatekeeper.Verifier. It is safe for concurrent use.
+type Verifier struct {
+	issuers map[string]*trusted // by exact iss
+	now     func() time.Time
+}
+
+type trusted struct {
+	Issuer
+	vendor   vendor
+	keys     *keySet
+	verifier *oidc.IDTokenVerifier
+}
+
+// leeway is granted on every time in a token, and is the only one: go-oidc
+// grants none on exp and five minutes on nbf (threats row 19).
+const leeway = 30 * time.Second
+
+// maxLife is the longest that a token may be valid in all.
+const maxLife = time.Hour
+
+// maxAnswer bounds what an issuer may answer.
+const maxAnswer = 1 << 20
+
+// New checks the issuers and asks nobody yet: a gatekeeper starts while an
+// issuer is down.
+func New(o Options) (*Verifier, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	client := bounded(o.HTTP)
+	v := &Verifier{issuers: map[string]*trusted{}, now: o.Now}
+	for _, i := range o.Issuers {
+		t, err := v.trust(i, client)
+		if err != nil {
+			return nil, err
+		}
+		if v.issuers[t.URL] != nil {
+			return nil, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "issuer %s is configured twice", t.URL)
+		}
+		v.issuers[t.URL] = t
+	}
+	return v, nil
+}
+
+func (v *Verifier) trust(i Issuer, client *http.Client) (*trusted, error) {
+	i, err := i.Complete()
+	if err != nil {
+		return nil, err
+	}
+	t := &trusted{Issuer: i, vendor: vendors()[i.Type]}
+	t.keys = &keySet{algs: i.Algorithms, now: v.now, fetch: func(ctx context.Context) ([]byte, error) { return fetchKeys(ctx, client, i.URL) }}
+	// Audience and times are checked by us, more strictly than go-oidc does.
+	t.verifier = oidc.NewVerifier(i.URL, t, &oidc.Config{
+		SkipClientIDCheck: true, SkipExpiryCheck: true, SupportedSigningAlgs: i.Algorithms, Now: v.now,
+	})
+	return t, nil
+}
+
+// Complete fills in the type's defaults and says what is wrong with the rest.
+func (i Issuer) Complete() (Issuer, error) {
+	known, ok := vendors()[i.Type]
+	if !ok {
+		return i, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "issuer type %q is none of github, gitlab, buildkite, circleci, bitbucket, oidc", i.Type)
+	}
+	if i.Name == "" {
+		i.Name = i.Type
+	}
+	if i.URL == "" {
+		i.URL = known.url
+	}
+	if i.Algorithms == nil {
+		i.Algorithms = []string{oidc.RS256}
+	}
+	for _, alg := range i.Algorithms {
+		if alg != oidc.RS256 && alg != oidc.ES256 {
+			return i, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "issuer %s: algorithm %q is not taken; RS256 and ES256 are", i.Name, alg)
+		}
+	}
+	if err := secureURL(i.URL); err != nil {
+		return i, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "issuer %s: url %q %v", i.Name, i.URL, err)
+	}
+	if i.Audience == "" {
+		return i, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "issuer %s: audience is missing", i.Name)
+	}
+	if len(i.Owners) == 0 && known.shared != nil && known.shared(i.URL) {
+		return i, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "issuer %s: %s signs for everybody, so owners has to say whose workloads are meant", i.Name, i.URL)
+	}
+	return i, nil
+}
+
+// secureURL takes https, and http on loopback only.
+func secureURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("is no plain URL such as https://issuer.example.com")
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && loopback(u.Hostname()):
+		return nil
+	}
+	return errors.New("has to be https")
+}
+
+func loopback(host string) bool {
+	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
+}
+
+// Verify implements gatekeeper.Verifier. The issuer is looked up by exact
+// equality before anything is fetched (CVE-2025-52477, CVE-2026-22772).
+func (v *Verifier) Verify(ctx context.Context, raw, audience string) (gatekeeper.Workload, error) {
+	c, err := parseCompact(raw)
+	if err != nil {
+		return gatekeeper.Workload{}, err
+	}
+	iss, _ := c.claims["iss"].(string)
+	t := v.issuers[iss]
+	if t == nil {
+		return gatekeeper.Workload{}, invalid("the token's issuer %q is not one that is trusted here", clip(iss))
+	}
+	if !slices.Contains(t.Algorithms, c.alg) {
+		return gatekeeper.Workload{}, invalid("the token's alg is %q; issuer %s is trusted with %s", clip(c.alg), t.Name, strings.Join(t.Algorithms, ", "))
+	}
+	if audience == "" {
+		audience = t.Audience
+	}
+	token, err := v.standing(c.claims, audience)
+	if err != nil {
+		return gatekeeper.Workload{}, err
+	}
+	if err := t.signed(ctx, raw, c); err != nil {
+		return gatekeeper.Workload{}, err
+	}
+	sum := sha256.Sum256([]byte(raw))
+	token.Hash = hex.EncodeToString(sum[:])
+	return t.workload(c.claims, token)
+}
+
+// standing checks audience, times and jti.
+func (v *Verifier) standing(claims map[string]any, audience string) (gatekeeper.Token, error) {
+	if aud, ok := soleAudience(claims["aud"]); !ok || aud != audience {
+		return gatekeeper.Token{}, invalid("the token's audience is %s; request one with audience %q and no other", clip(show(claims["aud"])), audience)
+	}
+	iat, errIat := when(claims, "iat")
+	exp, errExp := when(claims, "exp")
+	if err := errors.Join(errIat, errExp); err != nil {
+		return gatekeeper.Token{}, invalid("%v", errors.Join(errIat, errExp))
+	}
+	now := v.now()
+	switch nbf, err := when(claims, "nbf"); {
+	case claims["nbf"] != nil && err != nil:
+		return gatekeeper.Token{}, invalid("%v", err)
+	case err == nil && now.Add(leeway).Before(nbf):
+		return gatekeeper.Token{}, invalid("the token is not valid before %s", nbf.Format(time.RFC3339))
+	case now.Add(leeway).Before(iat):
+		return gatekeeper.Token{}, invalid("the token was issued in the future, at %s; a clock is wrong", iat.Format(time.RFC3339))
+	case !now.Add(-leeway).Before(exp):
+		return gatekeeper.Token{}, invalid("the token expired at %s; present a fresh one", exp.Format(time.RFC3339))
+	case exp.Sub(iat) > maxLife || !iat.Before(exp):
+		return gatekeeper.Token{}, invalid("the token is valid for %s; at most %s are taken", exp.Sub(iat), maxLife)
+	}
+	jti, _ := claims["jti"].(string)
+	if jti == "" {
+		return gatekeeper.Token{}, invalid("the token has no jti, so its use cannot be told from another's")
+	}
+	return gatekeeper.Token{ID: jti, IssuedAt: iat, ExpiresAt: exp}, nil
+}
+
+// soleAudience wants exactly one audience, as a string or a list of one
+// (threats row 6).
+func soleAudience(aud any) (string, bool) {
+	if list, ok := aud.([]any); ok && len(list) == 1 {
+		aud = list[0]
+	}
+	s, ok := aud.(string)
+	return s, ok && s != ""
+}
+
+// when reads a NumericDate (RFC 7519 section 2).
+func when(claims map[string]any, name string) (time.Time, error) {
+	n, ok := claims[name].(json.Number)
+	if !ok {
+		return time.Time{}, errors.New("the token has no " + name + ", or it is no number")
+	}
+	seconds, err := strconv.ParseFloat(n.String(), 64)
+	if err != nil || seconds < 0 || seconds > 1e11 {
+		return time.Time{}, errors.New("the token's " + name + " is no time")
+	}
+	return time.Unix(int64(seconds), 0).UTC(), nil
+}
+
+// signed lets go-oidc verify. The key is looked up first: go-oidc flattens
+// errors, and an issuer out of reach must not look like a bad token.
+func (t *trusted) signed(ctx context.Context, raw string, c compact) error {
+	key, err := t.keys.get(ctx, c.kid, c.alg)
+	if err != nil {
+		return err
+	}
+	if _, err := t.verifier.Verify(context.WithValue(ctx, parsedKey{}, parsed{c, key}), raw); err != nil {
+		return gatekeeper.Wrap(err, gatekeeper.CodeInvalidToken, "the token's signature does not hold")
+	}
+	return nil
+}
+
+type parsedKey struct{}
+
+// parsed is a token that was taken apart, with the key that has to have
+// signed it; it comes along in the context.
+type parsed struct {
+	compact
+	key publicKey
+}
+
+// VerifySignature implements go-oidc's KeySet.
+func (t *trusted) VerifySignature(ctx context.Context, _ string) ([]byte, error) {
+	p, ok := ctx.Value(parsedKey{}).(parsed)
+	if !ok {
+		return nil, errors.New("oidc: a token that was not parsed here")
+	}
+	return p.payload, p.key.verify(p.alg, p.input, p.sig)
+}
+
+// fetchKeys reads the issuer's key set, where its discovery document says.
+func fetchKeys(ctx context.Context, client *http.Client, issuer string) ([]byte, error) {
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
+	if err != nil {
+		return nil, err
+	}
+	var doc struct {
+		JWKS string `json:"jwks_uri"`
+	}
+	if err := provider.Claims(&doc); err != nil {
+		return nil, err
+	}
+	if err := secureURL(doc.JWKS); err != nil {
+		return nil, errors.New("oidc: the issuer's jwks_uri " + err.Error())
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, doc.JWKS, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, errors.New("oidc: the issuer answered " + resp.Status + " for its keys")
+	}
+	return io.ReadAll(resp.Body)
+}
+
+// bounded limits what an issuer's answer may cost.
+func bounded(client *http.Client) *http.Client {
+	b := http.Client{Timeout: fetchTimeout, Transport: http.DefaultTransport}
+	if client != nil {
+		b = *client
+	}
+	if b.Transport == nil {
+		b.Transport = http.DefaultTransport
+	}
+	b.Transport = capped{b.Transport}
+	return &b
+}
+
+type capped struct{ http.RoundTripper }
+
+func (c capped) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := c.RoundTripper.RoundTrip(r)
+	if err == nil {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
+	}
+	return resp, err
+}
+
+// clip keeps a stranger's text short in our errors.
+func clip(s string) string {
+	r := []rune(s)
+	if len(r) > 200 {
+		return string(r[:200]) + "…"
+	}
+	return s
+}
+
+func show(v any) string {
+	if v == nil {
+		return "missing"
+	}
+	body, err := json.Marshal(v)
+	if err != nil {
+		return "unreadable"
+	}
+	return string(body)
+}
