@@ -40,5 +40,5 @@ func (c Context) blocks() []slackgo.Block {
 		fmt.Fprintf(&list, "and %d more", more)
 	}
 	title := fmt.Sprintf("*%d commits* since the last approved deploy", len(shown)+more)
-	return []slackgo.Block{section(markup(link(c.Compare, title))), section(words(lines(list.String(), 1500)))}
+	return []slackgo.Block{section(markup(link(c.Compare, title))), section(words(lines(list.String(), 1200)))}
 }

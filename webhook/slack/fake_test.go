@@ -283,4 +283,3 @@ func (g *doorman) put(r gatekeeper.Request) {
 	defer g.mu.Unlock()
 	g.requests[r.ID] = r
 }
-

@@ -242,10 +242,11 @@ func within(t *testing.T, m Message) {
 			}
 		}
 	}
-	if sum > 13000 {
+	// Measured by others at about 13,200 with a share for each object.
+	if sum += 30 * strings.Count(string(golden(t, m)), `"type": `); sum > 13000 {
 		t.Errorf("%d characters in all", sum)
 	}
-	if width(m.Text) > 4000 {
+	if width(m.Text) > 3900 { // chat.update takes 4,000
 		t.Errorf("fallback text of %d characters", width(m.Text))
 	}
 }

@@ -21,7 +21,7 @@ func votes(r gatekeeper.Request, v View) []slackgo.Block {
 	if !v.Short {
 		told = append(told, cast(r)...)
 	}
-	return []slackgo.Block{section(markup(fit(told, 2500)))}
+	return []slackgo.Block{section(markup(fit(told, 2000)))}
 }
 
 // fit joins as many whole lines as have room: markup that is cut in the
