@@ -1,0 +1,87 @@
+package rules
+
+import (
+	"slices"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// freeze is a time in which environments are closed, or take more approval.
+type freeze struct {
+	Name         string
+	Environments []string
+	From, To     time.Time // absolute; zero where Weekly is set
+	Weekly       *weekly
+	Deny         bool
+	Group        gatekeeper.Group // who has to agree as well, unless Deny
+}
+
+// weekly is a window that comes each week, in the local time of a place: at
+// changes to and from summer time it follows the clock on the wall there.
+type weekly struct {
+	Days     []time.Weekday
+	From, To int // minutes since midnight, both included; To < From runs into the next day
+	Zone     string
+	location *time.Location
+}
+
+// touches says whether the freeze holds for an environment at a time.
+func (f freeze) touches(environment string, now time.Time) bool {
+	if !slices.ContainsFunc(f.Environments, func(e string) bool {
+		return gatekeeper.FoldEnvironment(e) == gatekeeper.FoldEnvironment(environment)
+	}) {
+		return false
+	}
+	if f.Weekly != nil {
+		return f.Weekly.holds(now)
+	}
+	return !now.Before(f.From) && now.Before(f.To)
+}
+
+func (w weekly) holds(now time.Time) bool {
+	local := now.In(w.location)
+	minute := local.Hour()*60 + local.Minute()
+	on := func(day time.Weekday) bool { return slices.Contains(w.Days, day) }
+	if w.To >= w.From {
+		return on(local.Weekday()) && minute >= w.From && minute <= w.To
+	}
+	yesterday := (local.Weekday() + 6) % 7
+	return on(local.Weekday()) && minute >= w.From || on(yesterday) && minute <= w.To
+}
+
+// apply makes a decision stricter by every freeze that holds.
+func (r *Rules) apply(d gatekeeper.Decision, environment string, now time.Time) gatekeeper.Decision {
+	for _, f := range r.freezes {
+		if !f.touches(environment, now) {
+			continue
+		}
+		d.Freeze = f.Name
+		if f.Deny {
+			d.Outcome = gatekeeper.Refuse
+			d.Reason = environment + " is frozen by " + f.Name + f.until()
+			return d
+		}
+		d = f.harden(d)
+	}
+	return d
+}
+
+func (f freeze) until() string {
+	if f.Weekly != nil {
+		return " at this time of the week"
+	}
+	return " until " + f.To.UTC().Format(time.RFC3339)
+}
+
+// harden adds the freeze's group to a copy of the rule.
+func (f freeze) harden(d gatekeeper.Decision) gatekeeper.Decision {
+	rule := *d.Rule
+	rule.Approval.None = false
+	rule.Approval.Groups = append(slices.Clone(rule.Approval.Groups), f.Group)
+	rule.Digest = digest([]string{rule.Digest, digest(f)})
+	d.Rule = &rule
+	d.Outcome = gatekeeper.NeedApproval
+	d.Reason += "; freeze " + f.Name + " wants its own approvers too"
+	return d
+}

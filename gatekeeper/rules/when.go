@@ -1,0 +1,144 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+)
+
+// whenCost bounds one evaluation, in CEL's own units; a comparison costs one
+// or two.
+const whenCost = 10_000
+
+// condition is a compiled `when`: CEL over `claims`.
+type condition struct {
+	source  string
+	program cel.Program
+	claims  []string // named in the expression; each has to be in the token
+}
+
+// compileWhen type-checks an expression. Claims can only be named, as
+// claims.actor or claims["actor"]: then each can be wanted to be there, and no
+// negation is true because a claim is absent (threats row 4).
+func compileWhen(source string) (*condition, error) {
+	env, err := cel.NewEnv(cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)), cel.ASTValidators(cel.ValidateRegexLiterals()))
+	if err != nil {
+		return nil, err
+	}
+	checked, issues := env.Compile(source)
+	if issues.Err() != nil {
+		return nil, fmt.Errorf("%s", celMessage(issues))
+	}
+	if !checked.OutputType().IsExactType(types.BoolType) {
+		return nil, fmt.Errorf("it gives %s; it has to give true or false", checked.OutputType())
+	}
+	names, err := namedClaims(checked.NativeRep().Expr())
+	if err != nil {
+		return nil, err
+	}
+	program, err := env.Program(checked, cel.CostLimit(whenCost), cel.EvalOptions(cel.OptOptimize))
+	if err != nil {
+		return nil, err
+	}
+	return &condition{source: source, program: program, claims: names}, nil
+}
+
+func celMessage(issues *cel.Issues) string {
+	var all []string
+	for _, e := range issues.Errors() {
+		all = append(all, fmt.Sprintf("%s (at character %d)", e.Message, e.Location.Column()+1))
+	}
+	return strings.Join(all, "; ")
+}
+
+// namedClaims lists the claims an expression names, and refuses any other use
+// of the map.
+func namedClaims(root ast.Expr) ([]string, error) {
+	uses, named := 0, map[string]int{}
+	ast.PreOrderVisit(root, ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.IdentKind && e.AsIdent() == "claims" {
+			uses++
+		}
+		if name, ok := claimName(e); ok {
+			named[name]++
+		}
+	}))
+	total := 0
+	var names []string
+	for name, n := range named {
+		total += n
+		names = append(names, name)
+	}
+	if uses != total {
+		return nil, fmt.Errorf("claims can only be named, as claims.actor or claims[\"actor\"]; over the whole map an absent claim could count as a match")
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func claimName(e ast.Expr) (string, bool) {
+	isClaims := func(x ast.Expr) bool { return x.Kind() == ast.IdentKind && x.AsIdent() == "claims" }
+	switch e.Kind() {
+	case ast.SelectKind:
+		return e.AsSelect().FieldName(), isClaims(e.AsSelect().Operand())
+	case ast.CallKind:
+		call := e.AsCall()
+		if call.FunctionName() != operators.Index || len(call.Args()) != 2 || !isClaims(call.Args()[0]) || call.Args()[1].Kind() != ast.LiteralKind {
+			return "", false
+		}
+		name, ok := call.Args()[1].AsLiteral().Value().(string)
+		return name, ok
+	}
+	return "", false
+}
+
+// mismatch says why the condition is not true, "" when it is.
+func (c *condition) mismatch(claims map[string]any) string {
+	for _, name := range c.claims {
+		if claimText(claims, name) == "" && !composite(claims[name]) {
+			return "claim " + name + " is absent"
+		}
+	}
+	out, _, err := c.program.Eval(map[string]any{"claims": plainNumbers(claims, c.claims)})
+	switch {
+	case err != nil:
+		return "it cannot be evaluated: " + err.Error()
+	case out != types.True:
+		return "it is false"
+	}
+	return ""
+}
+
+func composite(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return len(v) > 0
+	case map[string]any:
+		return len(v) > 0
+	}
+	return false
+}
+
+// plainNumbers gives CEL the named claims, numbers as whole or floating ones.
+func plainNumbers(claims map[string]any, names []string) map[string]any {
+	out := make(map[string]any, len(names))
+	for _, name := range names {
+		out[name] = claims[name]
+		if n, ok := claims[name].(interface {
+			Int64() (int64, error)
+			Float64() (float64, error)
+		}); ok {
+			if i, err := n.Int64(); err == nil {
+				out[name] = i
+			} else if f, err := n.Float64(); err == nil {
+				out[name] = f
+			}
+		}
+	}
+	return out
+}
