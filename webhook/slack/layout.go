@@ -17,7 +17,7 @@ const (
 	maxField   = 2000 // text of a section's field
 	maxFields  = 10   // of a section
 	maxValue   = 300  // ours: what is cut in a field
-	maxReason  = 800  // ours: reasons shown
+	maxReason  = 700  // ours: reasons shown
 	maxModal   = 1000 // ours: reasons typed
 	maxPeople  = 12   // ours: names listed
 	maxCommits = 10   // ours: commits listed
