@@ -1,0 +1,165 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// maxBody is the largest body that is read.
+const maxBody = 64 << 10
+
+// statusOf is the one table between what went wrong and what a client sees.
+func statusOf(code gatekeeper.Code) int {
+	switch code {
+	case gatekeeper.CodeInvalidRequest:
+		return http.StatusBadRequest
+	case gatekeeper.CodeInvalidToken:
+		return http.StatusUnauthorized
+	case gatekeeper.CodeAccessDenied:
+		return http.StatusForbidden
+	case gatekeeper.CodeNotFound:
+		return http.StatusNotFound
+	case gatekeeper.CodePending:
+		return http.StatusConflict
+	case gatekeeper.CodeExpired:
+		return http.StatusGone
+	case gatekeeper.CodeSlowDown:
+		return http.StatusTooManyRequests
+	case gatekeeper.CodeExchangeFailed:
+		return http.StatusBadGateway
+	case gatekeeper.CodeUnavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// fail answers with an error: its code and description, never its cause.
+func (s *server) fail(w *call, r *http.Request, err error) {
+	var coded *gatekeeper.Error
+	if !errors.As(err, &coded) {
+		coded = gatekeeper.Wrap(err, gatekeeper.CodeInternal, "internal error; the operator finds it by request_id")
+	}
+	status := statusOf(coded.Code)
+	if errors.Is(err, errMethod) {
+		status = http.StatusMethodNotAllowed
+	}
+	s.log(r, w.id, status, err)
+	body := ErrorBody{Error: coded.Code, Description: coded.Description, RequestID: w.id}
+	if status == http.StatusInternalServerError {
+		body.Error = gatekeeper.CodeInternal
+	}
+	if status == http.StatusUnauthorized { // RFC 6750 section 3
+		w.Header().Set("WWW-Authenticate", `Bearer realm="gatekeeper", error="invalid_token"`)
+	}
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || coded.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(max(time.Second, coded.RetryAfter.Round(time.Second)).Seconds())))
+	}
+	reply(w, status, body)
+}
+
+func (s *server) log(r *http.Request, id string, status int, err error) {
+	args := []any{"call", id, "method", r.Method, "path", r.URL.Path, "status", status, "error", err}
+	if status >= http.StatusInternalServerError {
+		s.Logger.ErrorContext(r.Context(), "a call failed", args...)
+		return
+	}
+	s.Logger.InfoContext(r.Context(), "a call was refused", args...)
+}
+
+// call is an answer being written, with the call's id.
+type call struct {
+	http.ResponseWriter
+	id     string
+	status int
+}
+
+// WriteHeader remembers the status for metrics.
+func (c *call) WriteHeader(status int) {
+	c.status = status
+	c.ResponseWriter.WriteHeader(status)
+}
+
+func newCallID() string { return strings.ToLower(rand.Text()[:16]) }
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // a client that hung up cannot be told
+}
+
+// decode reads one JSON object: its known fields, once each, and nothing
+// behind it.
+func decode(w http.ResponseWriter, r *http.Request, into any) error {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Header.Get("Content-Type") != "" && (err != nil || kind != "application/json") {
+		return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the body has to be application/json")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the body is larger than 64 KiB")
+	case err != nil:
+		return gatekeeper.Wrap(err, gatekeeper.CodeInvalidRequest, "the body did not arrive whole")
+	}
+	return unmarshal(body, into)
+}
+
+func unmarshal(body []byte, into any) error {
+	if err := noDuplicates(body); err != nil {
+		return err
+	}
+	d := json.NewDecoder(strings.NewReader(string(body)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the body is not as /openapi.yaml says: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "something follows the JSON object")
+	}
+	return nil
+}
+
+// noDuplicates refuses an object that names a field twice: two readers could
+// take different ones. Our bodies are flat.
+func noDuplicates(body []byte) error {
+	d := json.NewDecoder(strings.NewReader(string(body)))
+	seen := map[string]bool{}
+	depth, key := 0, true
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return nil // the decoder that follows says what is wrong
+		}
+		switch t := token.(type) {
+		case json.Delim:
+			if t == '{' || t == '[' {
+				depth++
+			} else {
+				depth--
+			}
+			key = depth == 1
+			continue
+		case string:
+			if depth == 1 && key {
+				if seen[strings.ToLower(t)] {
+					return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the body names %q twice", t)
+				}
+				seen[strings.ToLower(t)] = true
+				key = false
+				continue
+			}
+		}
+		if depth == 1 {
+			key = true
+		}
+	}
+}
