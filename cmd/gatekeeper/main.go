@@ -1,0 +1,97 @@
+// Command gatekeeper approves deployments: the service, the CI step, and what
+// platform teams and auditors run.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+)
+
+// version is set by the linker in releases.
+var version = "dev"
+
+// Exit codes that all commands share; `gatekeeper request` has more.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// world is what a command may touch of the process it runs in, so that tests
+// run commands in theirs.
+type world struct {
+	args           []string
+	env            func(string) string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	interrupt      context.Context // ends on SIGINT and SIGTERM
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(world{args: os.Args, env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, interrupt: ctx})
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program; its result is the exit code.
+func run(w world) int {
+	app := &cli.App{
+		Name: "gatekeeper", Usage: "people approve deployments in Slack, jobs get short-lived credentials", Version: version,
+		Writer: w.stdout, ErrWriter: w.stderr, Reader: w.stdin,
+		HideHelpCommand: true, ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError: usage,
+		Commands:     commands(w),
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return cli.Exit(fmt.Sprintf("there is no command %q; `gatekeeper --help` lists them", c.Args().First()), exitUsage)
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	return exitCode(app.RunContext(w.interrupt, w.args), w.stderr)
+}
+
+// usage is what wrong flags of any command come to.
+func usage(_ *cli.Context, err error, _ bool) error { return cli.Exit(err.Error(), exitUsage) }
+
+// exitCode tells the error to the person and gives its code.
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	if err.Error() != "" {
+		fmt.Fprintln(stderr, "gatekeeper:", err)
+	}
+	var coded cli.ExitCoder
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
+	}
+	return exitFailed
+}
+
+// commands are all of them, each in a file of its own.
+func commands(w world) []*cli.Command {
+	all := []*cli.Command{
+		requestCommand(w),
+	}
+	for _, c := range all {
+		withUsage(c)
+	}
+	return all
+}
+
+// withUsage makes wrong flags exit 2 everywhere: cli/v2 asks each command.
+func withUsage(c *cli.Command) {
+	c.OnUsageError = usage
+	c.HideHelpCommand = true
+	for _, sub := range c.Subcommands {
+		withUsage(sub)
+	}
+}
