@@ -1,0 +1,243 @@
+// Package aws obtains sessions from AWS STS.
+package aws
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/sts/issuer"
+)
+
+// maxTries bounds what one exchange asks of STS.
+const maxTries = 3
+
+// Minter mints the gatekeeper's own tokens.
+type Minter interface {
+	Mint(g gatekeeper.Grant, audience string) (string, error)
+}
+
+// Options of an Exchanger; the zero value has no region and cannot mint.
+type Options struct {
+	Region   string // where a credential names none
+	Endpoint string // "" is AWS's own, or AWS_ENDPOINT_URL_STS
+	Minter   Minter // for exchange: gatekeeper_token
+	HTTP     aws.HTTPClient
+	// Credentials are the gatekeeper's own, for exchange: assume_role; nil is
+	// the SDK's default chain, asked when first needed.
+	Credentials aws.CredentialsProvider
+	Logger      *slog.Logger
+}
+
+// Exchanger implements gatekeeper.Exchanger for credentials of type aws.
+type Exchanger struct{ o Options }
+
+// New makes an Exchanger and asks nobody.
+func New(o Options) *Exchanger {
+	if o.HTTP == nil {
+		o.HTTP = awshttp.NewBuildableClient().WithTimeout(10 * time.Second)
+	}
+	return &Exchanger{o}
+}
+
+// Exchange implements gatekeeper.Exchanger.
+func (e *Exchanger) Exchange(ctx context.Context, g gatekeeper.Grant, subjectToken string) (gatekeeper.Credential, error) {
+	spec := g.Credential().AWS
+	if !g.Valid() || spec == nil {
+		return gatekeeper.Credential{}, gatekeeper.Errorf(gatekeeper.CodeInternal, "there is no grant for an AWS session")
+	}
+	region := spec.Region
+	if region == "" {
+		region = e.o.Region
+	}
+	if region == "" {
+		return gatekeeper.Credential{}, gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "no AWS region is configured; set aws.region, or region in the rule's credential")
+	}
+	session, err := e.session(ctx, g, *spec, region, subjectToken)
+	if err != nil {
+		return gatekeeper.Credential{}, told(err)
+	}
+	return credential(session, *spec, region)
+}
+
+// session is what all ways of asking STS give.
+type session struct {
+	credentials *types.Credentials
+	user        *types.AssumedRoleUser
+}
+
+func (e *Exchanger) session(ctx context.Context, g gatekeeper.Grant, spec gatekeeper.AWSSpec, region, subjectToken string) (session, error) {
+	switch spec.Exchange {
+	case gatekeeper.ExchangeWorkloadToken:
+		if subjectToken == "" {
+			return session{}, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "this credential needs the CI's token for %s", spec.Audience)
+		}
+		return e.withToken(ctx, g, spec, region, subjectToken)
+	case gatekeeper.ExchangeGatekeeperToken:
+		if e.o.Minter == nil {
+			return session{}, gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "exchange: gatekeeper_token needs a signing key; set signing_key_file")
+		}
+		token, err := e.o.Minter.Mint(g, spec.Audience)
+		if err != nil {
+			return session{}, err
+		}
+		return e.withToken(ctx, g, spec, region, token)
+	case gatekeeper.ExchangeAssumeRole:
+		return e.asOurselves(ctx, g, spec, region)
+	}
+	return session{}, gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "exchange %q is no way to AWS", spec.Exchange)
+}
+
+// withToken presents a token. STS takes neither tags nor SourceIdentity here;
+// the gatekeeper's own token carries them as claims.
+func (e *Exchanger) withToken(ctx context.Context, g gatekeeper.Grant, spec gatekeeper.AWSSpec, region, token string) (session, error) {
+	client, err := e.client(ctx, region, aws.AnonymousCredentials{})
+	if err != nil {
+		return session{}, err
+	}
+	out, err := client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn: &spec.RoleARN, RoleSessionName: aws.String(issuer.SessionName(g)), WebIdentityToken: &token,
+		DurationSeconds: seconds(spec), Policy: policy(spec), PolicyArns: policies(spec),
+	})
+	if err != nil {
+		return session{}, err
+	}
+	return session{out.Credentials, out.AssumedRoleUser}, nil
+}
+
+// asOurselves assumes the role with the gatekeeper's own identity.
+func (e *Exchanger) asOurselves(ctx context.Context, g gatekeeper.Grant, spec gatekeeper.AWSSpec, region string) (session, error) {
+	client, err := e.client(ctx, region, e.o.Credentials)
+	if err != nil {
+		return session{}, err
+	}
+	var tags []types.Tag
+	for _, t := range issuer.Tags(g) {
+		tags = append(tags, types.Tag{Key: aws.String(t[0]), Value: aws.String(t[1])})
+	}
+	in := &sts.AssumeRoleInput{
+		RoleArn: &spec.RoleARN, RoleSessionName: aws.String(issuer.SessionName(g)), Tags: tags,
+		SourceIdentity:  aws.String(issuer.SourceIdentity(g.Request())),
+		DurationSeconds: seconds(spec), Policy: policy(spec), PolicyArns: policies(spec),
+	}
+	if spec.ExternalID != "" {
+		in.ExternalId = &spec.ExternalID
+	}
+	out, err := client.AssumeRole(ctx, in)
+	if err != nil {
+		return session{}, err
+	}
+	return session{out.Credentials, out.AssumedRoleUser}, nil
+}
+
+// client is made for each exchange: making one is cheap, and each has its own
+// region and identity.
+func (e *Exchanger) client(ctx context.Context, region string, credentials aws.CredentialsProvider) (*sts.Client, error) {
+	options := []func(*config.LoadOptions) error{
+		config.WithRegion(region), config.WithHTTPClient(e.o.HTTP), config.WithRetryer(retryer),
+	}
+	if credentials != nil {
+		options = append(options, config.WithCredentialsProvider(credentials))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return nil, gatekeeper.Wrap(err, gatekeeper.CodeExchangeFailed, "the gatekeeper's AWS configuration cannot be read")
+	}
+	return sts.NewFromConfig(cfg, func(o *sts.Options) {
+		if e.o.Endpoint != "" {
+			o.BaseEndpoint = &e.o.Endpoint
+		}
+	}), nil
+}
+
+// retryer tries again what STS itself says may go well: it could not reach
+// the token's issuer, it throttles, it failed. A refusal is never repeated,
+// and neither is a lost answer: a session may have been issued (row 39).
+func retryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff = maxTries, 2*time.Second
+		o.Retryables = []retry.IsErrorRetryable{
+			retry.RetryableErrorCode{Codes: map[string]struct{}{"IDPCommunicationError": {}}},
+			retry.RetryableErrorCode{Codes: retry.DefaultThrottleErrorCodes},
+			retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{500: {}, 502: {}, 503: {}, 504: {}}},
+		}
+	})
+}
+
+func credential(s session, spec gatekeeper.AWSSpec, region string) (gatekeeper.Credential, error) {
+	c, u := s.credentials, s.user
+	if c == nil || u == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || aws.ToString(c.SessionToken) == "" || c.Expiration == nil {
+		return gatekeeper.Credential{}, gatekeeper.Errorf(gatekeeper.CodeExchangeUnknown, "AWS STS answered without a complete session")
+	}
+	return gatekeeper.Credential{Type: "aws", ExpiresAt: c.Expiration.UTC(), AWS: &gatekeeper.AWSCredential{
+		AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: *c.SessionToken,
+		Region: region, RoleARN: spec.RoleARN, AssumedRoleARN: aws.ToString(u.Arn),
+	}}, nil
+}
+
+// told is the error by the cloud's own code. STS's messages name roles and
+// subjects, never tokens; the SDK's own may hold the request, so they stay
+// causes.
+func told(err error) error {
+	var coded *gatekeeper.Error
+	if errors.As(err, &coded) {
+		return err
+	}
+	var refused smithy.APIError
+	if errors.As(err, &refused) {
+		return gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "AWS STS refused: %s%s", refused.ErrorCode(), hint(refused.ErrorCode()))
+	}
+	var network *net.OpError
+	if errors.As(err, &network) && network.Op == "dial" {
+		return gatekeeper.Errorf(gatekeeper.CodeUnavailable, "AWS STS cannot be reached; nothing was issued, try again")
+	}
+	return gatekeeper.Errorf(gatekeeper.CodeExchangeUnknown, "the answer of AWS STS was lost")
+}
+
+// hint says what the platform team can check.
+func hint(code string) string {
+	switch code {
+	case "AccessDenied", "AccessDeniedException":
+		return "; the role's trust policy has to allow this issuer, audience and subject (for assume_role: sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity)"
+	case "InvalidIdentityToken":
+		return "; IAM needs an OIDC provider for the token's issuer with this audience"
+	case "ExpiredTokenException":
+		return "; the token was too old, present a fresh one"
+	case "IDPCommunicationError":
+		return "; AWS cannot reach the token's issuer"
+	case "PackedPolicyTooLarge", "MalformedPolicyDocument":
+		return "; the rule's session_policy is not one that STS takes"
+	case "RegionDisabledException":
+		return "; this region is not enabled in the account"
+	}
+	return ""
+}
+
+func seconds(spec gatekeeper.AWSSpec) *int32 {
+	return aws.Int32(int32(spec.SessionDuration / time.Second)) //nolint:gosec // bounded when rules load
+}
+
+func policy(spec gatekeeper.AWSSpec) *string {
+	if spec.SessionPolicy == "" {
+		return nil
+	}
+	return &spec.SessionPolicy
+}
+
+func policies(spec gatekeeper.AWSSpec) []types.PolicyDescriptorType {
+	var all []types.PolicyDescriptorType
+	for _, arn := range spec.PolicyARNs {
+		all = append(all, types.PolicyDescriptorType{Arn: aws.String(arn)})
+	}
+	return all
+}

@@ -1,0 +1,30 @@
+// Package sts turns grants into credentials, at the cloud that each is for.
+package sts
+
+import (
+	"context"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// Exchangers implement gatekeeper.Exchanger by the credential's type.
+type Exchangers map[string]gatekeeper.Exchanger
+
+// Exchange implements gatekeeper.Exchanger. A grant that the request's state
+// machine did not make is refused, whatever it says.
+func (e Exchangers) Exchange(ctx context.Context, g gatekeeper.Grant, subjectToken string) (gatekeeper.Credential, error) {
+	if !g.Valid() {
+		return gatekeeper.Credential{}, gatekeeper.Errorf(gatekeeper.CodeInternal, "there is no grant to exchange")
+	}
+	spec := g.Credential()
+	exchanger, ok := e[spec.Type]
+	if !ok {
+		return gatekeeper.Credential{}, gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "credentials of type %q cannot be obtained here", spec.Type)
+	}
+	c, err := exchanger.Exchange(ctx, g, subjectToken)
+	if err != nil {
+		return gatekeeper.Credential{}, err
+	}
+	c.Name, c.Type = spec.Name, spec.Type
+	return c, nil
+}
