@@ -118,7 +118,7 @@ func (b *bench) press(user, actionID, id string, change ...func(map[string]any))
 	b.t.Helper()
 	f := b.ref(id)
 	p := map[string]any{
-		"type": "block_actions", "api_app_id": "A0GATE", "trigger_id": "13345224609.738474920.8088930838d88f008e0",
+		"type": "block_actions", "api_app_id": b.AppID, "trigger_id": "13345224609.738474920.8088930838d88f008e0",
 		"team": map[string]any{"id": "T0ACME"}, "user": map[string]any{"id": user, "team_id": "T0ACME", "username": "x", "name": "x"},
 		"channel": map[string]any{"id": f.Channel}, "message": map[string]any{"ts": f.TS},
 		"container": map[string]any{"type": "message", "message_ts": f.TS, "channel_id": f.Channel},
@@ -136,7 +136,7 @@ func (b *bench) send(p map[string]any) *httptest.ResponseRecorder {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return b.post(callback(b.now, testSecret, url.Values{"payload": {string(raw)}}.Encode()))
+	return b.post(callback(b.now, b.SigningSecret, url.Values{"payload": {string(raw)}}.Encode()))
 }
 
 func (b *bench) post(r *http.Request) *httptest.ResponseRecorder {

@@ -20,13 +20,17 @@ func (b *bench) submit(user string, c gatekeeper.Choice, id string, f reference,
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return b.send(map[string]any{
-		"type": "view_submission", "api_app_id": "A0GATE", "team": map[string]any{"id": "T0ACME"}, "user": map[string]any{"id": user, "team_id": "T0ACME"},
+	return b.send(submission(b.AppID, user, view, string(back), reason))
+}
+
+func submission(app, user, view, metadata, reason string) map[string]any {
+	return map[string]any{
+		"type": "view_submission", "api_app_id": app, "team": map[string]any{"id": "T0ACME"}, "user": map[string]any{"id": user, "team_id": "T0ACME"},
 		"view": map[string]any{
-			"id": view, "callback_id": formReason, "private_metadata": string(back),
+			"id": view, "callback_id": formReason, "private_metadata": metadata,
 			"state": map[string]any{"values": map[string]any{blockInput: map[string]any{blockInput: map[string]any{"value": reason}}}},
 		},
-	})
+	}
 }
 
 func (b *bench) state(id string) gatekeeper.State {
