@@ -73,7 +73,7 @@ func unasked(r gatekeeper.Request) bool {
 }
 
 func (s *Slack) view(ctx context.Context, r gatekeeper.Request) View {
-	v := View{PublicURL: s.PublicURL, Now: s.Clock()}
+	v := View{PublicURL: s.PublicURL, Now: s.Clock(), People: s.People}
 	if s.Context == nil {
 		return v
 	}

@@ -37,6 +37,7 @@ type View struct {
 	Context   *Context  // nil: only what the token tells
 	Now       time.Time // an approval that lapsed before it says so; zero: none did
 	Short     bool      // leave out what can be read on the page, for Slack's limits
+	People    gatekeeper.People
 }
 
 // Render is the message of a request as it is now: the same request and view

@@ -78,6 +78,7 @@ func messages() map[string]struct {
 	rich := page
 	rich.Context = &Context{Title: "Round refunds half to even", More: 3, Compare: "https://github.com/acme/payments/compare/a...b",
 		Commits: []Commit{{SHA: testSHA, Title: "Round refunds half to even", Author: "alice"}, {SHA: "0123456789abcdef", Title: "Add *bold* <!channel>", Author: "eve"}}}
+	rich.People = gatekeeper.People{{Name: "Alice Liddell", Slack: "U0ALICE", GitHub: "alice"}}
 	add("pending-context", pending("req_1"), rich)
 
 	add("approved", approved(), page)

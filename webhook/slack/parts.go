@@ -108,11 +108,22 @@ func facts(r gatekeeper.Request, v View) []row {
 	if v.Context != nil {
 		rows = append(rows, v.Context.rows()...)
 	}
-	rows = append(rows, row{"Started by", words(line(w.Actor, maxValue))}, row{"Workflow", run(w)}, row{"Rule", words(line(r.Rule.Name, maxValue))})
+	rows = append(rows, row{"Started by", words(starter(w, v.People))}, row{"Workflow", run(w)}, row{"Rule", words(line(r.Rule.Name, maxValue))})
 	if r.Freeze != "" {
 		rows = append(rows, row{"Freeze", words(line(r.Freeze, maxValue))})
 	}
 	return rows
+}
+
+// starter is the CI account that started the run, with the person's name
+// where the configuration knows whose it is.
+func starter(w gatekeeper.Workload, people gatekeeper.People) string {
+	actor := line(w.Actor, maxValue)
+	e, known := people.ByAccount(gatekeeper.Account{Login: w.Actor, ID: w.ActorID})
+	if !known || e.Name == "" || strings.EqualFold(e.Name, w.Actor) {
+		return actor
+	}
+	return actor + " (" + line(e.Name, 80) + ")"
 }
 
 // commit links the short id; where no address can be told it is shown whole.

@@ -47,7 +47,7 @@ type Options struct {
 
 	Gate   Gate
 	Memory Memory
-	People gatekeeper.People
+	People gatekeeper.People // to name who started a run
 	// Context tells what is being deployed beyond the token's claims. It is
 	// optional, and a message goes out without it when it fails.
 	Context func(context.Context, gatekeeper.Request) (Context, error)
