@@ -37,6 +37,9 @@ type Store interface {
 	Record(ctx context.Context, c Change) error
 	// Get is the request, or a CodeNotFound error.
 	Get(ctx context.Context, id string) (Request, error)
+	// Older are the pending requests of the same repository, rule and
+	// environment that were opened before r.
+	Older(ctx context.Context, r Request) ([]Request, error)
 	// UseToken binds (iss, jti) to the bytes of a token until it expires, and
 	// refuses a second token that carries the same jti (threats row 17).
 	UseToken(ctx context.Context, issuerURL string, t Token) error

@@ -79,7 +79,10 @@ func exitCode(err error, stderr io.Writer) int {
 // commands are all of them, each in a file of its own.
 func commands(w world) []*cli.Command {
 	all := []*cli.Command{
+		demoCommand(w),
 		requestCommand(w),
+		serveCommand(w),
+		configCommand(w),
 	}
 	for _, c := range all {
 		withUsage(c)

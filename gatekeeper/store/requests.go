@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,6 +108,15 @@ func (s *SQLite) Find(ctx context.Context, f Filter) ([]gatekeeper.Request, erro
 		found = append(found, r)
 	}
 	return found, unavailable(rows.Err())
+}
+
+// Older implements gatekeeper.Store.
+func (s *SQLite) Older(ctx context.Context, r gatekeeper.Request) ([]gatekeeper.Request, error) {
+	found, err := s.Find(ctx, Filter{States: []gatekeeper.State{gatekeeper.Pending}, Repository: gatekeeper.RepositoryKey(r.Workload), Rule: r.Rule.Name, Limit: 1000})
+	return slices.DeleteFunc(found, func(f gatekeeper.Request) bool {
+		return f.ID == r.ID || !f.CreatedAt.Before(r.CreatedAt) ||
+			gatekeeper.FoldEnvironment(f.Environment) != gatekeeper.FoldEnvironment(r.Environment)
+	}), err
 }
 
 // put writes the request's document and the columns that it is found by.

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are what Prometheus reads. Labels are bounded: routes, not paths.
+type metrics struct {
+	registry   *prometheus.Registry
+	calls      *prometheus.HistogramVec
+	ruleCount  prometheus.Gauge
+	rulesRight prometheus.Gauge
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gatekeeper_http_request_duration_seconds", Help: "Time to answer a call of a CI step; waiting for people included.",
+			Buckets: []float64{.001, .005, .02, .1, .5, 2, 10, 30, 60},
+		}, []string{"route", "status"}),
+		ruleCount:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatekeeper_rules", Help: "Rules in force."}),
+		rulesRight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatekeeper_rules_up_to_date", Help: "1 while the rules on disk are in force, 0 while they have faults."}),
+	}
+	m.registry.MustRegister(m.calls, m.ruleCount, m.rulesRight, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) call(route string, status int, d time.Duration) {
+	m.calls.WithLabelValues(route, strconv.Itoa(status)).Observe(d.Seconds())
+}
+
+func (m *metrics) rules(n int, right bool) {
+	m.ruleCount.Set(float64(n))
+	m.rulesRight.Set(map[bool]float64{true: 1}[right])
+}
+
+// adminHandler is for operators: liveness, readiness, metrics.
+func (s *service) adminHandler() http.Handler {
+	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gatekeeper_work_waiting", Help: "Work that waits or runs: messages, expiries, clicks.",
+	}, s.waitingWork))
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+func (s *service) waitingWork() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	queue, err := s.store.Queue(ctx)
+	if err != nil {
+		return -1
+	}
+	return float64(len(queue))
+}
+
+// ready says whether requests can be taken: storage, signing key, rules. Slack
+// and clouds are not asked: their outages are waited out.
+func (s *service) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	parts := map[string]string{"storage": "ok", "signing_key": "ok", "rules": "ok"}
+	status := http.StatusOK
+	if err := s.store.Ping(ctx); err != nil {
+		parts["storage"], status = "out of reach", http.StatusServiceUnavailable
+	}
+	if s.issuer == nil {
+		parts["signing_key"], status = "missing", http.StatusServiceUnavailable
+	}
+	if s.drain.Err() != nil {
+		parts["service"], status = "draining", http.StatusServiceUnavailable
+	}
+	s.reloading.Lock()
+	fault := s.rulesFault
+	s.reloading.Unlock()
+	if fault != "" { // the rules in force still serve
+		parts["rules"] = "the files have faults, older rules are in force: " + fault
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(parts)
+}

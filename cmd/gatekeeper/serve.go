@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+)
+
+func serveCommand(w world) *cli.Command {
+	return &cli.Command{
+		Name: "serve", Usage: "run the gatekeeper",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "config", Value: "gatekeeper.yaml", Usage: "configuration `FILE`"},
+			&cli.StringFlag{Name: "log-format", Value: "text", Usage: "text or json"},
+			&cli.StringFlag{Name: "log-level", Value: "info", Usage: "debug, info, warn or error"},
+		},
+		Action: func(c *cli.Context) error { return serve(w, c) },
+	}
+}
+
+func serve(w world, c *cli.Context) error {
+	logger, err := newLogger(w.stderr, c.String("log-format"), c.String("log-level"))
+	if err != nil {
+		return cli.Exit(err.Error(), exitUsage)
+	}
+	cfg, faults := loadConfig(c.String("config"), w.env)
+	for _, f := range faults {
+		fmt.Fprintln(w.stderr, f)
+	}
+	if faults.Err() != nil {
+		return cli.Exit(c.String("config")+" has faults; nothing was started", exitFailed)
+	}
+	if len(cfg.missing) > 0 {
+		return cli.Exit("this version does not serve "+strings.Join(cfg.missing, ", ")+"; nothing was started", exitFailed)
+	}
+	s, err := newService(c.Context, cfg, logger)
+	if err != nil {
+		return cli.Exit(err.Error(), exitFailed)
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	go func() {
+		for range hangup {
+			s.reload(context.WithoutCancel(c.Context), true)
+		}
+	}()
+	return s.run(c.Context)
+}
+
+func newLogger(out io.Writer, format, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, errors.New("--log-level is debug, info, warn or error")
+	}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: l})), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: l})), nil
+	}
+	return nil, errors.New("--log-format is text or json")
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/oidc"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/rules"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/web"
+	"github.com/gatekeeper-ci/gatekeeper/sts"
+	"github.com/gatekeeper-ci/gatekeeper/sts/aws"
+	"github.com/gatekeeper-ci/gatekeeper/sts/issuer"
+	"github.com/gatekeeper-ci/gatekeeper/webhook/github"
+	"github.com/gatekeeper-ci/gatekeeper/webhook/slack"
+)
+
+// drainTime is how long a stopping service finishes what is in hand.
+const drainTime = 9 * time.Second
+
+// service is the whole gatekeeper, wired. It starts in-process in tests.
+type service struct {
+	cfg     config
+	log     *slog.Logger
+	store   *store.SQLite
+	live    *rules.Live
+	gate    *gatekeeper.Gate
+	slack   *slack.Slack
+	issuer  *issuer.Issuer
+	runner  *store.Runner
+	metrics *metrics
+
+	public, admin net.Listener
+	drain         context.Context
+	draining      context.CancelFunc
+	reloading     sync.Mutex
+	lastRules     string // digest of the files last looked at
+	rulesFault    string // why the files on disk are not in force; "": they are
+}
+
+// newService opens everything and serves nothing yet. What is wrong with the
+// rules or the keys is told now; nobody outside is asked.
+func newService(ctx context.Context, cfg config, log *slog.Logger) (*service, error) {
+	s := &service{cfg: cfg, log: log, live: &rules.Live{}, metrics: newMetrics()}
+	s.drain, s.draining = context.WithCancel(context.WithoutCancel(ctx))
+	for _, step := range []func(context.Context) error{s.openStore, s.openIssuer, s.firstRules, s.openGate, s.listen} {
+		if err := step(ctx); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// origin is the log's name: the host of the gatekeeper's URL.
+func (c config) origin() string {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Host == "" {
+		return "gatekeeper/ledger"
+	}
+	return u.Hostname() + "/ledger"
+}
+
+func (s *service) openStore(ctx context.Context) error {
+	key, err := ledger.LoadOrCreateKey(s.cfg.LedgerKey)
+	if err != nil {
+		return err
+	}
+	signer, err := ledger.NewSigner(ledger.SignerOptions{Origin: s.cfg.origin(), Key: key})
+	if err != nil {
+		return err
+	}
+	s.store, err = store.OpenSQLite(ctx, store.Options{Path: s.cfg.Database, Ledger: signer, Logger: s.log})
+	return err
+}
+
+func (s *service) openIssuer(context.Context) error {
+	key, err := issuer.LoadOrCreate(s.cfg.SigningKey)
+	if err != nil {
+		return err
+	}
+	s.issuer, err = issuer.New(issuer.Options{URL: s.cfg.URL, Key: key})
+	return err
+}
+
+func (s *service) openGate(context.Context) error {
+	verifier, err := oidc.New(oidc.Options{Issuers: s.cfg.Issuers})
+	if err != nil {
+		return err
+	}
+	options := slack.Options{
+		APIURL: s.cfg.Slack.APIURL, BotToken: s.cfg.Slack.BotToken, SigningSecret: s.cfg.Slack.SigningSecret, Team: s.cfg.Slack.Team,
+		DefaultChannel: s.cfg.Slack.Channel, PublicURL: s.cfg.URL, Memory: s.store, People: s.cfg.People, Logger: s.log,
+	}
+	directory, err := slack.NewDirectory(options)
+	if err != nil {
+		return err
+	}
+	runs, err := s.runs()
+	if err != nil {
+		return err
+	}
+	exchanger := sts.Exchangers{"aws": aws.New(aws.Options{Region: s.cfg.AWSRegion, Endpoint: s.cfg.STSEndpoint, Minter: s.issuer, Logger: s.log})}
+	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
+		Verifier: verifier, Rules: s.live, Store: s.store, Directory: directory, Exchanger: exchanger, Runs: runs,
+		People: s.cfg.People, Logger: s.log, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
+		Sole: true, Started: time.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	options.Gate = s.gate
+	if s.slack, err = slack.New(options); err != nil {
+		return err
+	}
+	handlers := s.gate.Handlers()
+	maps.Copy(handlers, s.slack.Handlers())
+	s.runner = store.NewRunner(s.store, store.RunnerOptions{Handlers: handlers, Logger: s.log})
+	return nil
+}
+
+// runs is nil, not a nil pointer, where no GitHub App is configured.
+func (s *service) runs() (gatekeeper.Runs, error) {
+	if s.cfg.GitHub == nil {
+		return nil, nil
+	}
+	return github.New(github.Options{APIURL: s.cfg.GitHub.APIURL, AppID: s.cfg.GitHub.AppID, PrivateKey: s.cfg.GitHub.PrivateKey})
+}
+
+// listen binds both ports before anything is said to be up. Listeners that
+// are set already are kept: the demo and tests need to know their port.
+func (s *service) listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	var err error
+	if s.public == nil {
+		if s.public, err = lc.Listen(ctx, "tcp", s.cfg.Listen); err != nil {
+			return err
+		}
+	}
+	if s.admin == nil {
+		s.admin, err = lc.Listen(ctx, "tcp", s.cfg.AdminListen)
+	}
+	return err
+}
+
+// handler is everything that the public port serves.
+func (s *service) handler() http.Handler {
+	mux := http.NewServeMux()
+	calls := api.Handler(api.Options{Gate: s.gate, URL: s.cfg.URL, Logger: s.log, Draining: s.drain, Observe: s.metrics.call})
+	mux.Handle("/v1/", calls)
+	mux.Handle("/openapi.yaml", calls)
+	mux.Handle("POST /webhook/slack/interactions", s.slack.Interactions())
+	mux.Handle("/.well-known/", s.issuer.Handler())
+	mux.Handle("/requests", web.Handler())
+	mux.Handle("/requests/", web.Handler())
+	return mux
+}
+
+// server has limits against slow and large callers: a token in a header has
+// up to 16 KiB, and waiting calls are answered within a minute.
+func (s *service) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 90 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// run serves until ctx ends, then drains: waiting steps are answered, work in
+// hand is finished, and only then the store is closed.
+func (s *service) run(ctx context.Context) error {
+	defer s.close()
+	public, admin := s.server(s.handler()), s.server(s.adminHandler())
+	failed := make(chan error, 2)
+	go func() { failed <- public.Serve(s.public) }()
+	go func() { failed <- admin.Serve(s.admin) }()
+	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	var wg sync.WaitGroup
+	wg.Go(func() { s.runner.Run(working) })
+	wg.Go(func() { s.watchRules(working) })
+	wg.Go(func() { s.greetSlack(working) })
+	s.log.Info("serving", "url", s.cfg.URL, "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "rules", s.live.Current().Len(), "version", version)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.log.Info("draining")
+	s.draining()
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	err = errors.Join(ignoreClosed(err), public.Shutdown(late), s.slack.Drain(late))
+	stopWork()
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-late.Done():
+		s.log.Warn("work in hand was left; it is done again at the next start")
+	}
+	return errors.Join(err, admin.Shutdown(late))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// greetSlack says at the start whether Slack takes our token. Nothing waits
+// for it: a gatekeeper starts while Slack is down.
+func (s *service) greetSlack(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if id, err := s.slack.Check(ctx); err != nil {
+		s.log.Warn("Slack does not answer as it should; messages wait", "error", err)
+	} else {
+		s.log.Info("Slack answers", "as", id)
+	}
+}
+
+func (s *service) close() {
+	s.draining()
+	for _, l := range []net.Listener{s.public, s.admin} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+	if s.store != nil {
+		_ = s.store.Close()
+	}
+}
