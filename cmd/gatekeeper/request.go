@@ -27,7 +27,7 @@ func requestCommand(w world) *cli.Command {
 		Name:  "request",
 		Usage: "ask for an environment, wait until people approved, and take the credentials",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "url", EnvVars: []string{"GATEKEEPER_URL"}, Usage: "the gatekeeper's public `URL`"},
+			&cli.StringFlag{Name: "url", Usage: "the gatekeeper's public `URL`; GATEKEEPER_URL when it is not given"},
 			&cli.StringFlag{Name: "environment", Usage: "what is asked for, e.g. production"},
 			&cli.StringFlag{Name: "credentials", Usage: "names, comma-separated; all of the rule's when empty"},
 			&cli.StringFlag{Name: "reason", Usage: "shown to approvers"},
@@ -67,6 +67,9 @@ func newStep(w world, c *cli.Context) (*step, error) {
 	s := &step{w: w, url: strings.TrimSuffix(c.String("url"), "/"), timeout: c.Duration("timeout")}
 	if c.Args().Present() {
 		return nil, fmt.Errorf("%q is no flag of request; see `gatekeeper request --help`", c.Args().First())
+	}
+	if s.url == "" {
+		s.url = strings.TrimSuffix(w.env("GATEKEEPER_URL"), "/")
 	}
 	if s.url == "" {
 		return nil, errors.New("--url is missing (or GATEKEEPER_URL): the gatekeeper's public URL")

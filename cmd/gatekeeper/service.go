@@ -51,7 +51,12 @@ type service struct {
 // newService opens everything and serves nothing yet. What is wrong with the
 // rules or the keys is told now; nobody outside is asked.
 func newService(ctx context.Context, cfg config, log *slog.Logger) (*service, error) {
-	s := &service{cfg: cfg, log: log, live: &rules.Live{}, metrics: newMetrics()}
+	return newServiceOn(ctx, cfg, log, nil, nil)
+}
+
+// newServiceOn serves on listeners that are bound already, where given.
+func newServiceOn(ctx context.Context, cfg config, log *slog.Logger, public, admin net.Listener) (*service, error) {
+	s := &service{cfg: cfg, log: log, live: &rules.Live{}, metrics: newMetrics(), public: public, admin: admin}
 	s.drain, s.draining = context.WithCancel(context.WithoutCancel(ctx))
 	for _, step := range []func(context.Context) error{s.openStore, s.openIssuer, s.firstRules, s.openGate, s.listen} {
 		if err := step(ctx); err != nil {

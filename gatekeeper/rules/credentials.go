@@ -24,7 +24,7 @@ var (
 	credentialName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 	roleARN        = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}$`)
 	policyARN      = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]{1,512}$`)
-	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,1000}$`)
 	region         = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
 )
 
@@ -57,7 +57,7 @@ func awsSpec(v conf.Value, at *places) *gatekeeper.AWSSpec {
 		Audience:        o.Get("audience").String("sts.amazonaws.com"),
 		SessionDuration: o.Get("session_duration").Duration(minSession),
 		SessionPolicy:   sessionPolicy(o.Get("session_policy")),
-		ExternalID:      shaped(o.Get("external_id"), externalID, "2 to 1224 of letters, digits and +=,.@:/-", false),
+		ExternalID:      shaped(o.Get("external_id"), externalID, "2 to 1000 of letters, digits and +=,.@:/-", false),
 		Region:          shaped(o.Get("region"), region, "eu-west-1", false),
 	}
 	for _, item := range o.Get("policy_arns").Items() {
