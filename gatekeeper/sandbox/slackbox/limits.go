@@ -103,7 +103,10 @@ func typed(schemas map[string]schema) rule {
 }
 
 func kindOf(v any) string {
-	o, _ := v.(map[string]any)
+	o, ok := v.(map[string]any)
+	if b, named := v.(Block); !ok && named {
+		o = b
+	}
 	kind, _ := o["type"].(string)
 	return kind
 }
