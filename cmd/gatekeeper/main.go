@@ -79,8 +79,10 @@ func exitCode(err error, stderr io.Writer) int {
 // commands are all of them, each in a file of its own.
 func commands(w world) []*cli.Command {
 	all := []*cli.Command{
+		auditCommand(w),
 		demoCommand(w),
 		requestCommand(w),
+		rulesCommand(w),
 		serveCommand(w),
 		configCommand(w),
 	}
