@@ -26,6 +26,8 @@ type Notice struct {
 	View    string    `json:"view,omitempty"`
 	Text    string    `json:"text"`
 	At      time.Time `json:"at"`
+
+	past bool // the person's next try went well
 }
 
 // Notices are all so far.
@@ -54,6 +56,7 @@ func (w *Workspace) Click(ctx context.Context, c Click) (Delivery, error) {
 func (w *Workspace) notice(n Notice, d Delivery) {
 	switch {
 	case d.Acked():
+		w.forgive(n)
 		return
 	case d.Error == errNoURL:
 		n.Text = "This app is not configured to handle interactive responses. Please contact the developer."
@@ -69,6 +72,17 @@ func (w *Workspace) notice(n Notice, d Delivery) {
 	n.At = w.o.Clock()
 	w.notices = append(w.notices, n)
 	w.touch()
+}
+
+// forgive takes a person's older notices off the same message.
+func (w *Workspace) forgive(n Notice) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, old := range w.notices {
+		if old.User == n.User && old.Channel == n.Channel && old.TS == n.TS && old.View == n.View {
+			w.notices[i].past = true
+		}
+	}
 }
 
 // clickPayload is a block_actions payload

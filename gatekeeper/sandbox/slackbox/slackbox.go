@@ -205,6 +205,7 @@ func (w *Workspace) Handler() http.Handler {
 	mux.HandleFunc("POST /response/{id}", w.serveResponse)
 	mux.HandleFunc("GET /link/", w.serveLink)
 	w.control(mux)
+	w.pages(mux)
 	return guarded(mux)
 }
 
@@ -217,7 +218,9 @@ func guarded(next http.Handler) http.Handler {
 			host = name
 		}
 		origin := r.Header.Get("Origin")
-		if !loopback(host) || origin != "" && origin != "http://"+r.Host {
+		// SDKs name Slack as the origin of Socket Mode, where a ticket is the guard.
+		foreign := origin != "" && origin != "http://"+r.Host && !strings.HasPrefix(r.URL.Path, "/link/")
+		if !loopback(host) || foreign {
 			http.Error(rw, "the sandbox's Slack is for this machine alone", http.StatusForbidden)
 			return
 		}
