@@ -3,6 +3,7 @@ package slackbox
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -74,7 +75,7 @@ func readJSON(a args, body []byte) (args, *failure) {
 
 func readForm(a args, r *http.Request, body []byte) (args, *failure) {
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	if err := r.ParseMultipartForm(maxBody); err != nil && err != http.ErrNotMultipart {
+	if err := r.ParseMultipartForm(maxBody); err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		return nil, fails("invalid_form_data")
 	}
 	for k, v := range r.PostForm {

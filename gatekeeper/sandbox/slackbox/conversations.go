@@ -158,7 +158,8 @@ func (w *Workspace) list(a args) (reply, *failure) {
 		if c.IM != "" {
 			kind = "im"
 		}
-		if slices.Contains(types, kind) && !(c.Private && !c.Member) && !(c.Archived && a.yes("exclude_archived")) {
+		hidden := c.Private && !c.Member || c.Archived && a.yes("exclude_archived")
+		if slices.Contains(types, kind) && !hidden {
 			list = append(list, w.channelAsSlack(c))
 		}
 	}

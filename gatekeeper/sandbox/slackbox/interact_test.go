@@ -143,8 +143,8 @@ func TestClickIsNotAcknowledged(t *testing.T) {
 		answer func(http.ResponseWriter, *http.Request)
 		want   string
 	}{
-		"500":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "status code 500"},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, "status code 302"},
+		"500":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "status code 500"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "status code 302"},
 		"cut":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "could not be reached"},
 		"too late": {func(http.ResponseWriter, *http.Request) { <-release }, "is not responding"},
 	} {
@@ -227,7 +227,7 @@ func TestModal(t *testing.T) {
 	if diff := cmp.Diff(want, view["state"]); diff != "" || p["type"] != "view_submission" || view["private_metadata"] != `{"request":"req_1"}` || view["callback_id"] != "reason" || view["app_installed_team_id"] != "T0ACME" {
 		t.Errorf("%v %s", p, diff)
 	}
-	b.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })
+	b.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	submit()
 	if v, open := b.Modal("U0BOB"); !open || v.Trouble == "" {
 		t.Errorf("after 503: %v %+v", open, v)
@@ -312,7 +312,7 @@ func TestCommand(t *testing.T) {
 	if len(all) != 1 || all[0].Ephemeral != "U0BOB" || all[0].Text != "nothing waits for you" {
 		t.Errorf("answer: %+v", all)
 	}
-	b.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	b.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	give("/gatekeeper help")
 	if n := b.Notices(); len(n) != 1 || n[0].Text != "/gatekeeper failed with the error “dispatch_failed”" {
 		t.Errorf("notices: %+v", n)
@@ -328,7 +328,7 @@ func TestHomeIsOpened(t *testing.T) {
 	first := true
 	b.answers(func(w http.ResponseWriter, _ *http.Request) {
 		if first {
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 		}
 		first = false
 	})

@@ -71,7 +71,7 @@ func (w *Workspace) serveLink(rw http.ResponseWriter, r *http.Request) {
 	if s.write(hello) != nil {
 		return
 	}
-	w.work.Go(func() { s.pings() })
+	go s.pings() // ends with the connection
 	s.reads()
 }
 
