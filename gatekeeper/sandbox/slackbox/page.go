@@ -86,7 +86,10 @@ func (w *Workspace) look(as, in, root string) (page, renderer) {
 		me = w.users[0]
 	}
 	now := w.o.Clock().Local()
-	p := page{App: w.o.AppName, Workspace: TeamName, Me: me, MyNote: standingNote(me), Revision: w.revision, Commands: w.commands}
+	p := page{App: w.o.AppName, Workspace: TeamName, Me: me, MyNote: standingNote(me), Revision: w.revision}
+	if w.o.CommandsURL != "" || len(w.sockets) > 0 {
+		p.Commands = w.commands // others fail, so they are not advertised
+	}
 	dm := w.im(me.ID)
 	if in == "" {
 		in = w.firstChannel(me)

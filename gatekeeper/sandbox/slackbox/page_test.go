@@ -127,6 +127,17 @@ func TestPageOfEachPerson(t *testing.T) {
 	}
 }
 
+func TestPageURL(t *testing.T) {
+	b := start(t, func(o *slackbox.Options) { o.CommandsURL = "" })
+	_, page := b.get(strings.TrimPrefix(b.PageURL("U0BOB", "C0PAYMENTS"), b.URL()), nil)
+	if !strings.Contains(page, `data-as="U0BOB" data-in="C0PAYMENTS"`) {
+		t.Error("the URL leads elsewhere")
+	}
+	if strings.Contains(page, "/gatekeeper") {
+		t.Error("a command is advertised that goes nowhere")
+	}
+}
+
 // The workspace lets anybody act as anybody, so nobody but this machine's
 // people may reach it, not even through their own browser.
 func TestLoopbackOnly(t *testing.T) {

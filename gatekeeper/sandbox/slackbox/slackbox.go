@@ -173,6 +173,9 @@ func (w *Workspace) Close() {
 // URL is the page on which people see the workspace, with a slash at its end.
 func (w *Workspace) URL() string { return "http://" + w.addr + "/" }
 
+// PageURL is the page of one person in one channel, or in "home".
+func (w *Workspace) PageURL(user, channel string) string { return w.URL() + at(user, channel, "") }
+
 // APIURL is the base of the Web API, with a slash at its end.
 func (w *Workspace) APIURL() string { return w.URL() + "api/" }
 
