@@ -15,7 +15,6 @@ func (g *Gate) Show(ctx context.Context, token, id string, wait Wait) (Request, 
 	if wait.Seen == 0 {
 		wait.Seen = r.Version
 	}
-	r = Request{} // a thousand steps wait here: hold nothing meanwhile
 	return g.await(ctx, id, wait)
 }
 

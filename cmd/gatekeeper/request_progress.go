@@ -15,13 +15,12 @@ import (
 // progress tells the person who reads the job's log what is being waited for:
 // a line on each change, one each minute, and no more.
 type progress struct {
-	mu      sync.Mutex
-	out     io.Writer
-	now     func() time.Time
-	last    api.Request
-	until   time.Time
-	broken  bool
-	printed string
+	mu     sync.Mutex
+	out    io.Writer
+	now    func() time.Time
+	last   api.Request
+	until  time.Time
+	broken bool
 }
 
 func newProgress(out io.Writer, now func() time.Time) *progress { return &progress{out: out, now: now} }

@@ -157,7 +157,6 @@ type tx struct {
 	events  []gatekeeper.Event
 	changed []string
 	worked  bool
-	wrote   bool
 }
 
 func (t *tx) begin() error {

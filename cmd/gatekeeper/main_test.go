@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
+)
+
+// buffer is written by a command and read by a test at once.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// outcomeOf is what a command came to.
+type outcomeOf struct {
+	code           int
+	stdout, stderr string
+}
+
+// command runs one in this process.
+func command(ctx context.Context, env map[string]string, args ...string) outcomeOf {
+	var stdout, stderr buffer
+	code := run(world{
+		args: append([]string{"gatekeeper"}, args...), env: func(name string) string { return env[name] },
+		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, interrupt: ctx,
+	})
+	return outcomeOf{code, stdout.String(), stderr.String()}
+}
+
+// played is a stage with a running gatekeeper.
+type played struct {
+	*stage
+	log *buffer
+	svc *service
+}
+
+func play(t testing.TB, change func(*stage)) *played {
+	t.Helper()
+	s, err := newStage(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	if change != nil {
+		change(s)
+	}
+	p := &played{stage: s, log: &buffer{}}
+	svc, stop, err := s.serve(context.WithoutCancel(t.Context()), slog.New(slog.NewJSONHandler(p.log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.svc = svc
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error("the service did not stop well:", err)
+		}
+	})
+	return p
+}
+
+// asked is the message about a request, once its buttons are there.
+func (s *stage) asked(t testing.TB) slackbox.Message {
+	t.Helper()
+	m, err := s.slack.WaitMessage(t.Context(), func(m slackbox.Message) bool {
+		_, ok := buttonOf(m, "Approve")
+		return m.Channel == "C0DEPLOYS" && ok
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func buttonOf(m slackbox.Message, label string) (slackbox.Button, bool) {
+	for _, b := range m.Buttons() {
+		if b.Text == label {
+			return b, true
+		}
+	}
+	return slackbox.Button{}, false
+}
+
+// step runs `gatekeeper request` as a job beside the test.
+func (s *stage) step(t testing.TB, claims map[string]any, args ...string) <-chan outcomeOf {
+	env := s.jobEnv(claims)
+	done := make(chan outcomeOf, 1)
+	go func() {
+		done <- command(t.Context(), env, append([]string{"request", "--environment", "production"}, args...)...)
+	}()
+	return done
+}
+
+func newSilent() *slog.Logger { return slog.New(slog.DiscardHandler) }
