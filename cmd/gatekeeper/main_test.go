@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ciissuer"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
 
@@ -109,3 +110,5 @@ func (s *stage) step(t testing.TB, claims map[string]any, args ...string) <-chan
 }
 
 func newSilent() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func defaultClaims() map[string]any { return ciissuer.Defaults() }

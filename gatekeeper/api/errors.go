@@ -135,9 +135,9 @@ func noDuplicates(body []byte) error {
 	seen := map[string]bool{}
 	depth, key := 0, true
 	for {
-		token, _ := d.Token()
-		if token == nil { // its end, or a fault that the decoder after this tells
-			break
+		token, err := d.Token()
+		if err != nil {
+			return nil //nolint:nilerr // its end, or a fault that the decoder after this tells
 		}
 		switch t := token.(type) {
 		case json.Delim:
@@ -162,5 +162,4 @@ func noDuplicates(body []byte) error {
 			key = true
 		}
 	}
-	return nil
 }

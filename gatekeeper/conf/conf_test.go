@@ -77,6 +77,20 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+// A colon without a space behind it belongs to the text, in flow lists too.
+func TestColonsInFlow(t *testing.T) {
+	root, doc := conf.Parse("f.yaml", []byte("a: {list: [slack:S0RELEASE, github:acme/ops], b: 1}\nc: [{x: [slack:U0B]}]\n"), conf.Options{})
+	a := root.Object().Get("a").Object()
+	got := a.Get("list").Strings()
+	if len(got) != 2 || got[0] != "slack:S0RELEASE" || got[1] != "github:acme/ops" || len(doc.Faults()) != 0 {
+		t.Errorf("got %q, %v", got, doc.Faults())
+	}
+	inner := root.Object().Get("c").List()[0].Object().Get("x").Strings()
+	if len(inner) != 1 || inner[0] != "slack:U0B" {
+		t.Errorf("got %q", inner)
+	}
+}
+
 func TestSecretFiles(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("canary\n"), 0o600); err != nil {

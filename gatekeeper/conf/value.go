@@ -117,6 +117,7 @@ type Value struct {
 
 func (d *Doc) value(node ast.Node, name string, line, column int) Value {
 	v := Value{doc: d, name: name, line: line, column: column}
+	node = unglued(node)
 	if node == nil || node.Type() == ast.NullType {
 		return v
 	}

@@ -1,0 +1,349 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
+)
+
+// binary builds the real program, once for each test that needs it.
+func binary(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "gatekeeper")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+// process is the real gatekeeper in a process of its own. It is killed with
+// SIGKILL and started again, over and over.
+type process struct {
+	*stage
+	t      testing.TB
+	path   string
+	config string
+	admin  string
+	cmd    *exec.Cmd
+	exited chan struct{}
+	log    *buffer
+}
+
+func newProcess(t testing.TB, path string, rules string) *process {
+	t.Helper()
+	s, err := newStage(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	p := &process{stage: s, t: t, path: path, admin: s.doors.Addr().String(), log: &buffer{}}
+	p.config, _ = s.configFile(t)
+	if err := os.WriteFile(s.cfg.Rules, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The process binds these ports itself.
+	_, _ = s.ears.Close(), s.doors.Close()
+	t.Cleanup(p.kill)
+	return p
+}
+
+// start runs the process and waits until it answers.
+func (p *process) start() {
+	p.t.Helper()
+	p.cmd = exec.Command(p.path, "serve", "--config", p.config)
+	p.cmd.Env = append(os.Environ(), "SLACK_BOT_TOKEN="+slackbox.BotToken, "SLACK_SIGNING_SECRET="+slackbox.SigningSecret)
+	p.cmd.Stderr = p.log
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	p.exited = exited
+	go func(c *exec.Cmd) { _ = c.Wait(); close(exited) }(p.cmd)
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		conn, err := net.Dial("tcp", p.admin)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		select {
+		case <-exited:
+			p.t.Fatalf("the service ended at its start:\n%s", p.log)
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+	p.t.Fatalf("the service does not answer:\n%s", p.log)
+}
+
+func (p *process) kill() {
+	if p.cmd != nil {
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+	}
+}
+
+// killAfter kills the process when the database was written to n times, and
+// starts it again. fired tells whether it came to that before stop.
+func (p *process) killAfter(n int) (stop func() (fired bool)) {
+	done, ended := make(chan struct{}), make(chan bool, 1)
+	go func() {
+		last, writes := int64(-1), 0
+		for {
+			select {
+			case <-done:
+				ended <- false
+				return
+			default:
+			}
+			// Each commit makes the write-ahead log longer.
+			if info, err := os.Stat(filepath.Join(p.dir, "gatekeeper.db-wal")); err == nil && info.Size() != last {
+				last = info.Size()
+				if writes++; writes > n {
+					p.kill()
+					p.start()
+					ended <- true
+					return
+				}
+			}
+			time.Sleep(50 * time.Microsecond) // polling a file is the one way to see another process's commits
+		}
+	}()
+	return func() bool { close(done); return <-ended }
+}
+
+const twoApprovers = `rules:
+  - name: payments-production
+    match: {repository: acme/payments, repository_id: "1234567"}
+    environment: production
+    approval: {approvers: [slack:S0RELEASE], quorum: 2}
+    credentials:
+      deploy: {aws: {role_arn: "arn:aws:iam::111122223333:role/payments-deploy"}}
+`
+
+// A kill -9 between every two steps of a request's life loses no acknowledged
+// vote, posts no second message and hands out no second credential (threats
+// rows 27, 31, 32). The kill comes after the n-th commit, for every n until a
+// life has fewer.
+func TestKilledAtEveryStep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts the real binary a few dozen times; run without -short")
+	}
+	path := binary(t)
+	for n := 0; ; n++ {
+		fired := false
+		t.Run(fmt.Sprintf("after commit %d", n), func(t *testing.T) { fired = killedLife(t, path, n) })
+		if !fired || t.Failed() {
+			if n < 8 {
+				t.Errorf("only %d commits were hit", n)
+			}
+			t.Logf("a life has %d commits", n)
+			return
+		}
+	}
+}
+
+func killedLife(t *testing.T, path string, n int) bool {
+	p := newProcess(t, path, twoApprovers)
+	p.start()
+	env := p.jobEnv(map[string]any{"run_id": fmt.Sprint(7000 + n)})
+	stop := p.killAfter(n)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	done := make(chan outcomeOf, 1)
+	go func() { done <- command(ctx, env, "request", "--environment", "production", "--output", "json") }()
+	acked := 0
+	for _, user := range []string{"U0BOB", "U0CAROL"} {
+		acked += p.clickUntilAcked(ctx, t, user)
+	}
+	got := <-done
+	fired := stop()
+	if got.code != 0 {
+		t.Fatalf("exit %d\n%s\n%s", got.code, got.stderr, p.log)
+	}
+	p.invariants(t, got, acked)
+	return fired
+}
+
+// clickUntilAcked presses Approve until Slack gets its acknowledgement, as a
+// person does who sees an error. It gives how often that came.
+func (p *process) clickUntilAcked(ctx context.Context, t *testing.T, user string) int {
+	t.Helper()
+	m, err := p.slack.WaitMessage(ctx, func(m slackbox.Message) bool {
+		_, ok := buttonOf(m, "Approve")
+		return m.Channel == "C0DEPLOYS" && ok
+	})
+	if err != nil {
+		t.Fatalf("no message with buttons: %v\n%s", err, p.log)
+	}
+	b, _ := buttonOf(m, "Approve")
+	for ctx.Err() == nil {
+		d, err := p.slack.Click(ctx, slackbox.Click{User: user, Channel: m.Channel, TS: m.TS, ActionID: b.ActionID, Value: b.Value})
+		if err == nil && d.Acked() {
+			return 1
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	t.Fatalf("%s's click was never acknowledged", user)
+	return 0
+}
+
+func (p *process) invariants(t *testing.T, got outcomeOf, acked int) {
+	t.Helper()
+	var out struct {
+		Request     api.Request             `json:"request"`
+		Credentials []gatekeeper.Credential `json:"credentials"`
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &out); err != nil || len(out.Credentials) != 1 {
+		t.Fatalf("%d credentials were delivered, %v", len(out.Credentials), err)
+	}
+	messages := 0
+	for _, m := range p.slack.Messages("C0DEPLOYS") {
+		if m.ThreadTS == "" && m.Ephemeral == "" {
+			messages++
+		}
+	}
+	if messages != 1 {
+		t.Errorf("%d messages were posted, want one", messages)
+	}
+	types := p.events(t)
+	if types["vote.counted"] != acked {
+		t.Errorf("%d votes are counted, %d clicks were acknowledged", types["vote.counted"], acked)
+	}
+	if types["request.approved"] != 1 || types["redemption.succeeded"] != 1 {
+		t.Errorf("events: %v", types)
+	}
+	// A session whose answer was lost in the crash is in the ledger as unknown.
+	if sessions := len(p.sts.Sessions()); sessions > 1+types["redemption.unknown"] {
+		t.Errorf("%d sessions were issued, %d attempts are unknown", sessions, types["redemption.unknown"])
+	}
+	env := map[string]string{"SLACK_BOT_TOKEN": "x", "SLACK_SIGNING_SECRET": "x"}
+	if v := command(t.Context(), env, "audit", "verify", "--config", p.config); v.code != 0 {
+		t.Errorf("audit verify: %s%s", v.stdout, v.stderr)
+	}
+}
+
+// events counts the ledger's events by type.
+func (p *process) events(t *testing.T) map[string]int {
+	t.Helper()
+	env := map[string]string{"SLACK_BOT_TOKEN": "x", "SLACK_SIGNING_SECRET": "x"}
+	exported := command(t.Context(), env, "audit", "export", "--config", p.config)
+	types := map[string]int{}
+	for d := json.NewDecoder(strings.NewReader(exported.stdout)); ; {
+		var e gatekeeper.Event
+		if err := d.Decode(&e); err != nil {
+			return types
+		}
+		types[string(e.Type)]++
+	}
+}
+
+// BenchmarkWaiting measures what a waiting step costs the gatekeeper, and how
+// long a click takes to reach one of a thousand.
+func BenchmarkWaiting(b *testing.B) {
+	const steps = 1000
+	p := newProcess(b, binary(b), strings.Replace(twoApprovers, "quorum: 2", "quorum: 1", 1))
+	config, err := os.ReadFile(p.config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(p.config, append(config, "limits: {pending_per_repository: 100000}\n"...), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	p.start()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * steps}}
+	token := func(run int) string { return p.ci.Token(p.cfg.URL, runClaims(run)) }
+	ask := func(method, path, token string, body string) api.Request {
+		req, _ := http.NewRequestWithContext(context.Background(), method, p.cfg.URL+path, strings.NewReader(body))
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := client.Do(req)
+		if err != nil {
+			b.Error(err)
+			return api.Request{}
+		}
+		defer resp.Body.Close()
+		raw, _ := io.ReadAll(resp.Body)
+		var r api.Request
+		if err := json.Unmarshal(raw, &r); err != nil || resp.StatusCode/100 != 2 {
+			b.Errorf("%s %s: %s %s", method, path, resp.Status, raw)
+		}
+		return r
+	}
+	p.slack.Fail(slackbox.Fault{Method: "chat.update", Times: -1, Delay: slackbox.Duration(0)})
+	before := p.rss(b)
+	var wg sync.WaitGroup
+	tokens := make([]string, steps)
+	ids := make([]string, steps)
+	for i := range steps {
+		tokens[i] = token(i)
+		ids[i] = ask(http.MethodPost, "/v1/requests", tokens[i], `{"environment":"production"}`).ID
+	}
+	opened := p.rss(b)
+	stop, cancel := context.WithCancel(context.Background())
+	for i := range steps {
+		wg.Go(func() {
+			req, _ := http.NewRequestWithContext(stop, http.MethodGet, p.cfg.URL+"/v1/requests/"+ids[i]+"?wait=60s", nil)
+			req.Header.Set("Authorization", "Bearer "+tokens[i])
+			if resp, err := client.Do(req); err == nil {
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	p.untilWaiting(b, steps)
+	b.ReportMetric(float64(p.rss(b)-opened)/steps/1024, "KB/waiter")
+	b.ReportMetric(float64(opened-before)/steps/1024, "KB/request")
+	cancel()
+	wg.Wait()
+}
+
+func runClaims(run int) map[string]any {
+	claims := map[string]any{}
+	for name, value := range defaultClaims() {
+		claims[name] = value
+	}
+	claims["run_id"], claims["check_run_id"] = fmt.Sprint(100000+run), fmt.Sprint(900000+run)
+	return claims
+}
+
+// rss is the process's resident memory in bytes.
+func (p *process) rss(b *testing.B) int64 {
+	body, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		b.Skip("this system has no /proc")
+	}
+	for _, line := range bytes.Split(body, []byte("\n")) {
+		var kb int64
+		if _, err := fmt.Sscanf(string(line), "VmRSS: %d kB", &kb); err == nil {
+			return kb * 1024
+		}
+	}
+	return 0
+}
+
+// untilWaiting waits until that many connections are open.
+func (p *process) untilWaiting(b *testing.B, n int) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+		if err == nil && len(entries) > n {
+			time.Sleep(300 * time.Millisecond)
+			return
+		}
+	}
+	b.Fatal("the steps do not wait")
+}
