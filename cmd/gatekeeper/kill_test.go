@@ -171,10 +171,13 @@ func killedLife(t *testing.T, path string, n int) bool {
 	}
 	got := <-done
 	fired := stop()
-	if got.code != 0 {
+	delivered := 1
+	if fired && got.code == 1 && strings.Contains(got.stderr, "already redeemed") {
+		delivered = 0 // killed between recording the result and telling it: at most once means not again
+	} else if got.code != 0 {
 		t.Fatalf("exit %d\n%s\n%s", got.code, got.stderr, p.log)
 	}
-	p.invariants(t, got, acked)
+	p.invariants(t, got, acked, delivered)
 	return fired
 }
 
@@ -190,27 +193,29 @@ func (p *process) clickUntilAcked(ctx context.Context, t *testing.T, user string
 		t.Fatalf("no message with buttons: %v\n%s", err, p.log)
 	}
 	b, _ := buttonOf(m, "Approve")
+	var last any
 	for ctx.Err() == nil {
 		d, err := p.slack.Click(ctx, slackbox.Click{User: user, Channel: m.Channel, TS: m.TS, ActionID: b.ActionID, Value: b.Value})
 		if err == nil && d.Acked() {
 			return 1
 		}
+		last = fmt.Sprint(err, d.Status, d.Error, d.Response)
 		select {
 		case <-ctx.Done():
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	t.Fatalf("%s's click was never acknowledged", user)
+	t.Fatalf("%s's click was never acknowledged: %v\n%s", user, last, p.log)
 	return 0
 }
 
-func (p *process) invariants(t *testing.T, got outcomeOf, acked int) {
+func (p *process) invariants(t *testing.T, got outcomeOf, acked, delivered int) {
 	t.Helper()
 	var out struct {
 		Request     api.Request             `json:"request"`
 		Credentials []gatekeeper.Credential `json:"credentials"`
 	}
-	if err := json.Unmarshal([]byte(got.stdout), &out); err != nil || len(out.Credentials) != 1 {
+	if err := json.Unmarshal([]byte(got.stdout), &out); (err != nil && delivered > 0) || len(out.Credentials) != delivered {
 		t.Fatalf("%d credentials were delivered, %v", len(out.Credentials), err)
 	}
 	messages := 0

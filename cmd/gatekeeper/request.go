@@ -125,6 +125,9 @@ func (s *step) run(ctx context.Context) error {
 		return s.turnedDown(a)
 	}
 	credentials, err := s.redeem(deadline, a.Request)
+	if gatekeeper.CodeOf(err) == gatekeeper.CodeExpired { // people did decide; it lapsed or is used up
+		return cli.Exit(said(err), exitFailed)
+	}
 	if err != nil {
 		return s.failed(ctx, err)
 	}
