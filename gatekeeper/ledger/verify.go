@@ -3,7 +3,9 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"iter"
 	"sort"
 	"time"
 
@@ -82,10 +84,8 @@ func Verify(ctx context.Context, src Source, o VerifyOptions) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	stored, err := storedHashes(ctx, src)
-	if err != nil {
-		return Report{}, err
-	}
+	stored := pull(ctx, src)
+	defer stored.stop()
 	v := &verification{heads: heads, stored: stored, states: map[string]gatekeeper.State{}}
 	if err := src.Leaves(ctx, 0, v.leaf); err != nil {
 		return Report{}, err
@@ -135,19 +135,41 @@ func heads(ctx context.Context, src Source, o VerifyOptions) ([]head, error) {
 	return all, nil
 }
 
-func storedHashes(ctx context.Context, src Source) (map[int64]tlog.Hash, error) {
-	stored := map[int64]tlog.Hash{}
-	err := src.Hashes(ctx, func(index int64, hash [32]byte) error {
-		stored[index] = hash
-		return nil
+// storedHashes are read beside the events, one by one: a ledger may not fit
+// into memory.
+type storedHashes struct {
+	next func() (int64, [32]byte, bool)
+	stop func()
+	err  error
+}
+
+func pull(ctx context.Context, src Source) *storedHashes {
+	s := &storedHashes{}
+	s.next, s.stop = iter.Pull2(func(yield func(int64, [32]byte) bool) {
+		enough := errors.New("enough")
+		err := src.Hashes(ctx, func(index int64, hash [32]byte) error {
+			if !yield(index, hash) {
+				return enough
+			}
+			return nil
+		})
+		if !errors.Is(err, enough) {
+			s.err = err
+		}
 	})
-	return stored, err
+	return s
+}
+
+// is says whether the next stored hash is this one.
+func (s *storedHashes) is(index int64, hash tlog.Hash) bool {
+	at, stored, ok := s.next()
+	return ok && at == index && stored == [32]byte(hash)
 }
 
 // verification is the pass over the leaves.
 type verification struct {
 	heads   []head
-	stored  map[int64]tlog.Hash
+	stored  *storedHashes
 	edge    edge
 	size    int64
 	checked int
@@ -170,7 +192,10 @@ func (v *verification) leaf(l Leaf) error {
 	}
 	first := tlog.StoredHashCount(v.size)
 	for i, hash := range hashes {
-		if v.stored[first+int64(i)] != hash {
+		if !v.stored.is(first+int64(i), hash) {
+			if v.stored.err != nil {
+				return v.stored.err
+			}
 			return &Fault{Index: l.Index, ID: l.ID, What: "it is not what was recorded: its hash differs from the stored one"}
 		}
 		v.edge.put(first+int64(i), hash)
@@ -228,8 +253,8 @@ func (v *verification) finish() error {
 	if v.size > 0 && v.root != [32]byte(root) {
 		return &Fault{Index: v.size - 1, What: "no signed checkpoint covers the last events"}
 	}
-	if extra := tlog.StoredHashCount(v.size); int64(len(v.stored)) != extra {
-		return &Fault{Index: v.size, What: fmt.Sprintf("%d hashes are stored, %d belong to %d events: events were removed", len(v.stored), extra, v.size)}
+	if _, _, more := v.stored.next(); more {
+		return &Fault{Index: v.size, What: fmt.Sprintf("more hashes are stored than belong to %d events: events were removed", v.size)}
 	}
 	return nil
 }
