@@ -9,12 +9,13 @@ import (
 
 // warn tells what works but is probably not meant.
 func (p *parser) warn() {
+	earlier := &earlierRules{named: map[string][]int{}}
 	for i, r := range p.rules.rules {
 		at := p.at[i]
 		p.warnNames(r, at)
 		p.warnExchange(r, at)
 		p.warnEvents(r, at)
-		p.warnShadow(i, at)
+		p.warnShadow(i, at, earlier)
 		if r.Approval.None && !r.observe && slices.ContainsFunc(r.environments, likeProduction) {
 			at.approval.Warn("nobody is asked for %s; if that is meant, leave it", sources(r.environments))
 		}
@@ -62,15 +63,45 @@ func (p *parser) warnEvents(r *rule, at places) {
 	}
 }
 
-// warnShadow tells rules that an earlier one always decides before.
-func (p *parser) warnShadow(i int, at places) {
+// warnShadow tells rules that an earlier one always decides before. Only
+// rules that can concern one of the same repositories are compared.
+func (p *parser) warnShadow(i int, at places, earlier *earlierRules) {
 	r := p.rules.rules[i]
-	for _, earlier := range p.rules.rules[:i] {
-		if !earlier.observe && earlier.covers(r) {
-			at.rule.Warn("rule %s can never match: rule %s before it matches everything that it does", r.Name, earlier.Name)
-			return
+	for _, j := range earlier.near(r) {
+		if other := p.rules.rules[j]; !other.observe && other.covers(r) {
+			at.rule.Warn("rule %s can never match: rule %s before it matches everything that it does", r.Name, other.Name)
+			break
 		}
 	}
+	earlier.add(i, r)
+}
+
+// earlierRules are those before a rule, by the repositories they name.
+type earlierRules struct {
+	named    map[string][]int
+	anywhere []int
+}
+
+func (e *earlierRules) add(i int, r *rule) {
+	names, literal := r.match.literalRepositories()
+	if !literal {
+		e.anywhere = append(e.anywhere, i)
+	}
+	for _, name := range names {
+		e.named[strings.ToLower(name)] = append(e.named[strings.ToLower(name)], i)
+	}
+}
+
+// near are the rules that could cover r: one that names repositories covers
+// only rules that name some of them.
+func (e *earlierRules) near(r *rule) []int {
+	names, _ := r.match.literalRepositories()
+	all := slices.Clone(e.anywhere)
+	for _, name := range names {
+		all = append(all, e.named[strings.ToLower(name)]...)
+	}
+	slices.Sort(all)
+	return all
 }
 
 // covers says whether whatever fits other certainly fits r. It may miss some:
