@@ -84,6 +84,7 @@ func commands(w world) []*cli.Command {
 		requestCommand(w),
 		rulesCommand(w),
 		serveCommand(w),
+		slackCommand(w),
 		configCommand(w),
 	}
 	for _, c := range all {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -415,4 +416,110 @@ func TestDrainAnswersWaiting(t *testing.T) {
 	if status := <-answered; status != 200 || time.Since(began) > 10*time.Second {
 		t.Errorf("answered %d after %s", status, time.Since(began))
 	}
+}
+
+// Threats row 36: one repository cannot bury the others' requests.
+func TestFlood(t *testing.T) {
+	p := play(t, func(s *stage) { s.cfg.Pending = 2 })
+	open := func(run string, more map[string]any) (int, string) {
+		claims := map[string]any{"run_id": run}
+		for name, value := range more {
+			claims[name] = value
+		}
+		return p.call(t, http.MethodPost, "/v1/requests", p.ci.Token(p.cfg.URL, ciissuer.Claims(claims)), `{"environment":"production"}`)
+	}
+	for run, want := range []int{201, 201, 429} {
+		if status, body := open(fmt.Sprint(run), nil); status != want {
+			t.Errorf("request %d: %d, want %d\n%s", run, status, want, body)
+		}
+	}
+	if status, body := open("0", nil); status != 200 {
+		t.Errorf("asking again for the first: %d %s", status, body)
+	}
+}
+
+// Bad input gets the contract's errors, whatever it is.
+func TestBadInput(t *testing.T) {
+	p := play(t, nil)
+	good := p.ci.Token(p.cfg.URL, ciissuer.Defaults())
+	for name, c := range map[string]struct {
+		method, path, token, body string
+		status                    int
+		code                      string
+	}{
+		"no JSON":           {"POST", "/v1/requests", good, `{`, 400, "invalid_request"},
+		"unknown field":     {"POST", "/v1/requests", good, `{"environment":"production","x":1}`, 400, "invalid_request"},
+		"field twice":       {"POST", "/v1/requests", good, `{"environment":"production","environment":"qa"}`, 400, "invalid_request"},
+		"something behind":  {"POST", "/v1/requests", good, `{"environment":"production"}{}`, 400, "invalid_request"},
+		"wrong type":        {"POST", "/v1/requests", good, `{"environment":7}`, 400, "invalid_request"},
+		"no environment":    {"POST", "/v1/requests", good, `{}`, 400, "invalid_request"},
+		"control character": {"POST", "/v1/requests", good, `{"environment":"a\u0000b"}`, 400, "invalid_request"},
+		"too large":         {"POST", "/v1/requests", good, `{"environment":"` + strings.Repeat("x", 70<<10) + `"}`, 400, "invalid_request"},
+		"long reason":       {"POST", "/v1/requests", good, `{"environment":"production","reason":"` + strings.Repeat("x", 1001) + `"}`, 400, "invalid_request"},
+		"no token":          {"POST", "/v1/requests", "", `{"environment":"production"}`, 401, "invalid_token"},
+		"rubbish token":     {"POST", "/v1/requests", "x.y.z", `{"environment":"production"}`, 401, "invalid_token"},
+		"unknown request":   {"GET", "/v1/requests/req_x", good, "", 404, "not_found"},
+		"wait too long":     {"GET", "/v1/requests/req_x?wait=2h", good, "", 400, "invalid_request"},
+		"unknown parameter": {"GET", "/v1/requests/req_x?waits=2s", good, "", 400, "invalid_request"},
+		"wrong method":      {"DELETE", "/v1/requests/req_x", good, "", 405, "invalid_request"},
+		"no such path":      {"GET", "/v1/nothing", good, "", 404, "not_found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, body := p.call(t, c.method, c.path, c.token, c.body)
+			var e api.ErrorBody
+			if err := json.Unmarshal([]byte(body), &e); err != nil || status != c.status || string(e.Error) != c.code || e.Description == "" || e.RequestID == "" {
+				t.Errorf("%d %s; want %d %s", status, body, c.status, c.code)
+			}
+		})
+	}
+}
+
+// A click reaches the waiting step: from Slack's callback to the end of the
+// step's poll, a thousand other steps waiting.
+func BenchmarkClickToUnblocked(b *testing.B) {
+	const others = 1000
+	p := play(b, func(s *stage) {
+		s.cfg.Pending = 1 << 20
+		// A user group would be looked up in Slack, which allows that 20 times a minute.
+		if err := os.WriteFile(s.cfg.Rules, []byte(strings.Replace(stageRules, "S0RELEASE", "U0BOB", 1)), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	})
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * others}}
+	poll := func(ctx context.Context, run int, id string) {
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, p.cfg.URL+"/v1/requests/"+id+"?wait=60s", nil)
+		req.Header.Set("Authorization", "Bearer "+p.ci.Token(p.cfg.URL, runClaims(run)))
+		if resp, err := client.Do(req); err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+	}
+	open := func(run int) string {
+		_, body := p.call(b, http.MethodPost, "/v1/requests", p.ci.Token(p.cfg.URL, runClaims(run)), `{"environment":"production"}`)
+		var r api.Request
+		if err := json.Unmarshal([]byte(body), &r); err != nil || r.ID == "" {
+			b.Fatal(body)
+		}
+		return r.ID
+	}
+	waiting, stop := context.WithCancel(b.Context())
+	defer stop()
+	for run := range others {
+		go poll(waiting, run, open(run))
+	}
+	var took []time.Duration
+	for run := others; b.Loop(); run++ {
+		id := open(run)
+		done := make(chan struct{})
+		go func() { poll(b.Context(), run, id); close(done) }()
+		began := time.Now()
+		if _, err := p.svc.gate.Vote(b.Context(), id, gatekeeper.Vote{Person: gatekeeper.Person{Slack: "U0BOB", Team: "T0ACME"}, Choice: gatekeeper.Approve, Via: "bench"}); err != nil {
+			b.Fatal(err)
+		}
+		<-done
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
 }
