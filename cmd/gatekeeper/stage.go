@@ -48,6 +48,12 @@ rules:
 
 // newStage builds the world in dir. Its people are slackbox's cast.
 func newStage(ctx context.Context, dir string) (*stage, error) {
+	return newStageBehind(ctx, dir, "")
+}
+
+// newStageBehind is a stage whose CI issuer is seen at another URL, where a
+// proxy with TLS stands before it.
+func newStageBehind(ctx context.Context, dir, ciURL string) (*stage, error) {
 	s := &stage{dir: dir}
 	var err error
 	var lc net.ListenConfig
@@ -57,7 +63,7 @@ func newStage(ctx context.Context, dir string) (*stage, error) {
 	if s.doors, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
-	if s.ci, err = ciissuer.Start(ciissuer.Options{}); err != nil {
+	if s.ci, err = ciissuer.Start(ciissuer.Options{URL: ciURL}); err != nil {
 		return nil, err
 	}
 	url := "http://" + s.ears.Addr().String()

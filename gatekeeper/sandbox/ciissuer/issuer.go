@@ -25,6 +25,7 @@ type Options struct {
 	Key *rsa.PrivateKey  // nil: a new one of 2048 bits
 	Now func() time.Time // nil: time.Now
 	TTL time.Duration    // of tokens; 0: 5 minutes, as GitHub's
+	URL string           // as seen from outside, where a proxy stands before it; "": its own
 }
 
 // Fault is what goes wrong with the issuer's own answers.
@@ -78,7 +79,15 @@ func Start(o Options) (*Issuer, error) {
 }
 
 // URL is the issuer, as in the tokens' iss.
-func (i *Issuer) URL() string { return i.server.URL }
+func (i *Issuer) URL() string {
+	if i.o.URL != "" {
+		return i.o.URL
+	}
+	return i.server.URL
+}
+
+// Handler is the issuer, for a proxy before it.
+func (i *Issuer) Handler() http.Handler { return i.server.Config.Handler }
 
 // Close stops it.
 func (i *Issuer) Close() { i.server.Close() }

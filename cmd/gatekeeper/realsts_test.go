@@ -1,0 +1,306 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ciissuer"
+)
+
+// The hosts of the namespace. The address looks public, as versitygw wants of
+// an issuer, and leads nowhere but to lo of a network namespace of the test's own.
+const (
+	publicAddress = "93.184.215.14"
+	ciHost        = "ci.gatekeeper.example"
+	ourHost       = "gatekeeper.example"
+	gatewayAt     = "127.0.0.1:7070"
+)
+
+// The whole way through a real STS: versitygw verifies tokens against their
+// issuers' keys, holds IAM providers and trust policies, and answers
+// GetCallerIdentity for the session at the end. It takes issuers over HTTPS at
+// public addresses only, so the test runs itself again in a network namespace
+// that has one.
+func TestRealSTS(t *testing.T) {
+	versitygw := realPart(t, "versitygw", "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
+	for _, part := range []string{"unshare", "ip", "mount"} {
+		realPart(t, part, "apt-get install util-linux iproute2 mount")
+	}
+	if os.Geteuid() != 0 {
+		if os.Getenv("GATEKEEPER_CI") == "1" {
+			t.Fatal("it takes root to make a network namespace")
+		}
+		t.Skip("it takes root to make a network namespace; run the tests as root")
+	}
+	dir := t.TempDir()
+	ca := makeCA(t, dir)
+	hosts := filepath.Join(dir, "hosts")
+	if err := os.WriteFile(hosts, []byte("127.0.0.1 localhost\n"+publicAddress+" "+ciHost+" "+ourHost+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	script := `ip link set lo up && ip addr add ` + publicAddress + `/32 dev lo && mount --bind "$1" /etc/hosts && exec "$2" -test.run '^TestInsideNamespace$' -test.v`
+	cmd := exec.CommandContext(ctx, "unshare", "-n", "-m", "sh", "-ec", script, "sh", hosts, os.Args[0])
+	cmd.Env = append(os.Environ(), "GATEKEEPER_NAMESPACE="+dir, "GATEKEEPER_VERSITYGW="+versitygw, "SSL_CERT_FILE="+ca)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestInsideNamespace") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// TestInsideNamespace is the inner half of TestRealSTS.
+func TestInsideNamespace(t *testing.T) {
+	dir := os.Getenv("GATEKEEPER_NAMESPACE")
+	if dir == "" {
+		t.Skip("TestRealSTS runs it in a namespace")
+	}
+	iam := startGateway(t, dir)
+	weak := iam.role(t, "weak", ciHost, map[string]string{"aud": "sts.amazonaws.com", "sub": "repo:acme/payments:environment:production"})
+	strong := iam.role(t, "strong", ourHost, map[string]string{"aud": "sts.amazonaws.com", "sub": "repo:acme/payments:environment:production"})
+	s, err := newStageBehind(t.Context(), t.TempDir(), "https://"+ciHost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	serveTLS(t, dir, map[string]http.Handler{
+		ciHost: s.ci.Handler(), ourHost: httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.ears.Addr().String()}),
+	})
+	iam.provider(t, ciHost)
+	s.cfg.URL, s.cfg.Issuers[0].Audience, s.cfg.STSEndpoint = "https://"+ourHost, "https://"+ourHost, "http://"+gatewayAt
+	rules := strings.Replace(stageRules, "arn:aws:iam::111122223333:role/payments-deploy", weak, 1) +
+		"      strong:\n        aws: {role_arn: \"" + strong + "\", exchange: gatekeeper_token}\n"
+	if err := os.WriteFile(s.cfg.Rules, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := &buffer{}
+	logger, _ := newLogger(log, "text", "info")
+	_, stop, err := s.serve(context.WithoutCancel(t.Context()), logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stop() })
+	iam.provider(t, ourHost)
+
+	done := s.step(t, nil, "--output", "json")
+	if err := s.decide(t.Context(), s.asked(t), "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	got := <-done
+	if got.code != 0 {
+		t.Fatalf("exit %d\n%s\n%s", got.code, got.stderr, log)
+	}
+	var answer struct {
+		Credentials []gatekeeper.Credential `json:"credentials"`
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || len(answer.Credentials) != 2 {
+		t.Fatalf("%d credentials, %v", len(answer.Credentials), err)
+	}
+	for i, role := range []string{"weak", "strong"} {
+		if arn := callerOf(t, *answer.Credentials[i].AWS); !strings.Contains(arn, "assumed-role/"+role+"/req_") {
+			t.Errorf("the session of %s is %s", role, arn)
+		}
+	}
+	// Who goes around the gatekeeper, with the CI's own token or for another
+	// repository or environment, is refused.
+	for name, c := range map[string]struct {
+		role   string
+		claims map[string]any
+	}{
+		"the CI's own token":  {strong, nil},
+		"another repository":  {weak, map[string]any{"sub": "repo:acme/web:environment:production"}},
+		"another environment": {weak, map[string]any{"sub": "repo:acme/payments:environment:staging"}},
+		"an expired token":    {weak, map[string]any{"iat": time.Now().Add(-3 * time.Hour).Unix(), "exp": time.Now().Add(-2 * time.Hour).Unix()}},
+	} {
+		if err := assume(t, c.role, s.ci.Token("sts.amazonaws.com", ciissuer.Claims(c.claims))); err == nil {
+			t.Errorf("%s was taken for %s", name, c.role)
+		}
+	}
+	if err := assume(t, weak, s.ci.Token("sts.amazonaws.com", ciissuer.Defaults())); err != nil {
+		t.Errorf("workload_token can be gone around, as the documentation says, and could not: %v", err)
+	}
+}
+
+func client(credentials aws.CredentialsProvider) *sts.Client {
+	return sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: aws.String("http://" + gatewayAt), Credentials: credentials, RetryMaxAttempts: 1})
+}
+
+func callerOf(t *testing.T, c gatekeeper.AWSCredential) string {
+	t.Helper()
+	static := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}, nil
+	})
+	out, err := client(static).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return aws.ToString(out.Arn)
+}
+
+func assume(t *testing.T, role, token string) error {
+	_, err := client(aws.AnonymousCredentials{}).AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn: &role, RoleSessionName: aws.String("around"), WebIdentityToken: &token,
+	})
+	return err
+}
+
+// gateway is versitygw's IAM.
+type gateway struct{}
+
+func startGateway(t *testing.T, dir string) gateway {
+	t.Helper()
+	state := filepath.Join(dir, "iam")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Getenv("GATEKEEPER_VERSITYGW"), "-p", gatewayAt, "-a", "user", "-s", "password", "iam", "--dir", state)
+	log := &buffer{}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if conn, err := net.Dial("tcp", gatewayAt); err == nil {
+			_ = conn.Close()
+			return gateway{}
+		}
+	}
+	t.Fatalf("versitygw does not answer\n%s", log)
+	return gateway{}
+}
+
+func (gateway) provider(t *testing.T, host string) {
+	t.Helper()
+	iamCall(t, url.Values{"Action": {"CreateOpenIDConnectProvider"}, "Url": {"https://" + host}, "ClientIDList.member.1": {"sts.amazonaws.com"}})
+}
+
+var arnIn = regexp.MustCompile(`<Arn>([^<]+)</Arn>`)
+
+func (gateway) role(t *testing.T, name, host string, conditions map[string]string) string {
+	t.Helper()
+	equals := map[string]string{}
+	for claim, value := range conditions {
+		equals[host+":"+claim] = value
+	}
+	policy, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+		"Effect": "Allow", "Principal": map[string]string{"Federated": "arn:aws:iam::000000000000:oidc-provider/" + host},
+		"Action": "sts:AssumeRoleWithWebIdentity", "Condition": map[string]any{"StringEquals": equals},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := arnIn.FindStringSubmatch(iamCall(t, url.Values{"Action": {"CreateRole"}, "RoleName": {name}, "AssumeRolePolicyDocument": {string(policy)}}))
+	if found == nil {
+		t.Fatal("no ARN in the answer")
+	}
+	return found[1]
+}
+
+// iamCall signs one call of the Query API.
+func iamCall(t *testing.T, form url.Values) string {
+	t.Helper()
+	form.Set("Version", "2010-05-08")
+	body := []byte(form.Encode())
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+gatewayAt+"/", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	sum := sha256.Sum256(body)
+	if err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: "user", SecretAccessKey: "password"}, req, hex.EncodeToString(sum[:]), "iam", "us-east-1", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s %s %v", form.Get("Action"), resp.Status, answer, err)
+	}
+	return string(answer)
+}
+
+// makeCA writes a certificate authority of the test's own, and a certificate
+// of it for both hosts.
+func makeCA(t *testing.T, dir string) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, DNSNames: []string{ciHost, ourHost},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "ca.pem")
+	for name, block := range map[string]*pem.Block{path: {Type: "CERTIFICATE", Bytes: der}, filepath.Join(dir, "ca.key"): {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+func serveTLS(t *testing.T, dir string, hosts map[string]http.Handler) {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := tls.Listen("tcp", publicAddress+":443", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h, ok := hosts[r.Host]; ok {
+			h.ServeHTTP(w, r)
+		}
+	})}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+}
