@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxToken is the longest token that is looked at. Larger ones cost memory
@@ -98,77 +98,75 @@ func (c *compact) header(body []byte) error {
 // for "sub" when it fills a struct, and the last of duplicates (row 18).
 // Numbers stay as written (json.Number).
 func StrictJSON(body []byte) (map[string]any, error) {
-	if !utf8.Valid(body) {
-		return nil, errors.New("it is not UTF-8")
+	d := jsontext.NewDecoder(bytes.NewBuffer(body)) // refuses duplicates and invalid UTF-8 by itself
+	if d.PeekKind() != '{' {
+		return nil, errors.New("it is no JSON object")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	value, err := strictValue(d, 0)
+	value, err := strictValue(d)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the object")
 	}
-	object, ok := value.(map[string]any)
-	if !ok {
-		return nil, errors.New("it is no JSON object")
-	}
+	object, _ := value.(map[string]any)
 	return object, nil
 }
 
-func strictValue(d *json.Decoder, depth int) (any, error) {
-	token, err := d.Token()
-	if err != nil {
+func strictValue(d *jsontext.Decoder) (any, error) {
+	token, err := d.ReadToken()
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return nil, errors.New("a name stands twice")
+	case err != nil:
 		return nil, errors.New("it is no valid JSON")
-	}
-	delim, ok := token.(json.Delim)
-	if !ok {
-		return token, nil
-	}
-	if depth >= maxDepth {
+	case d.StackDepth() > maxDepth:
 		return nil, fmt.Errorf("it nests deeper than %d levels", maxDepth)
 	}
-	if delim == '[' {
-		return strictArray(d, depth)
+	switch token.Kind() {
+	case '"':
+		return token.String(), nil
+	case '0':
+		return json.Number(token.String()), nil
+	case 't', 'f':
+		return token.Bool(), nil
+	case '[':
+		return strictArray(d)
+	case '{':
+		return strictObject(d)
 	}
-	return strictObject(d, depth)
+	return nil, nil
 }
 
-func strictArray(d *json.Decoder, depth int) ([]any, error) {
+func strictArray(d *jsontext.Decoder) ([]any, error) {
 	list := []any{}
-	for d.More() {
-		value, err := strictValue(d, depth+1)
+	for d.PeekKind() != ']' {
+		value, err := strictValue(d)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, value)
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, errors.New("it is no valid JSON")
-	}
-	return list, nil
+	_, err := d.ReadToken()
+	return list, err
 }
 
-func strictObject(d *json.Decoder, depth int) (map[string]any, error) {
-	object := map[string]any{}
-	for d.More() {
-		token, err := d.Token()
-		name, ok := token.(string)
-		if err != nil || !ok {
-			return nil, errors.New("it is no valid JSON")
-		}
-		if _, twice := object[name]; twice {
-			return nil, fmt.Errorf("%q stands twice", name)
-		}
-		if object[name], err = strictValue(d, depth+1); err != nil {
+func strictObject(d *jsontext.Decoder) (map[string]any, error) {
+	object := make(map[string]any, 32)
+	for d.PeekKind() != '}' {
+		name, err := strictValue(d)
+		if err != nil {
 			return nil, err
 		}
+		value, err := strictValue(d)
+		if err != nil {
+			return nil, err
+		}
+		key, _ := name.(string) // the decoder lets nothing else be a name
+		object[key] = value
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, errors.New("it is no valid JSON")
-	}
-	return object, nil
+	_, err := d.ReadToken()
+	return object, err
 }
 
 func invalid(format string, args ...any) *gatekeeper.Error {
