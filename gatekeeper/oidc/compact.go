@@ -34,6 +34,18 @@ type compact struct {
 // strict base64url refuses flipped unused bits, padding and white space, so
 // that equal tokens have equal bytes (threats rows 16 to 18, 20).
 func parseCompact(raw string) (compact, error) {
+	c, err := takeApart(raw)
+	if err != nil {
+		return compact{}, err
+	}
+	if c.claims, err = StrictJSON(c.payload); err != nil {
+		return compact{}, invalid("the token's claims: %v", err)
+	}
+	return c, nil
+}
+
+// takeApart checks the form and the header, whatever the payload is.
+func takeApart(raw string) (compact, error) {
 	if len(raw) > maxToken {
 		return compact{}, invalid("the token has %d bytes; at most %d are taken", len(raw), maxToken)
 	}
@@ -52,15 +64,7 @@ func parseCompact(raw string) (compact, error) {
 		}
 	}
 	c := compact{payload: decoded[1], sig: decoded[2], input: raw[:len(parts[0])+1+len(parts[1])]}
-	if err := c.header(decoded[0]); err != nil {
-		return compact{}, err
-	}
-	claims, err := StrictJSON(decoded[1])
-	if err != nil {
-		return compact{}, invalid("the token's claims: %v", err)
-	}
-	c.claims = claims
-	return c, nil
+	return c, c.header(decoded[0])
 }
 
 // header allows what issuers send and nothing that could say where keys come
