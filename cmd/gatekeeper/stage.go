@@ -29,7 +29,6 @@ type stage struct {
 
 // stageRules are what the platform team of the stage wrote.
 const stageRules = `rules:
-rules:
   - name: payments-production
     match:
       repository: acme/payments
