@@ -3,13 +3,12 @@ package store_test
 import (
 	"errors"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store/storetest"
 )
 
 // brokenLedger fails when it is told to.
@@ -34,7 +33,7 @@ func TestLedgerFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	key, decide := opener("req_1", "b")
+	key, decide := storetest.Opener("req_1", "b")
 	l.broken.Store(true)
 	if _, err := s.Open(t.Context(), key, decide); gatekeeper.CodeOf(err) != gatekeeper.CodeUnavailable {
 		t.Fatalf("got %v, want temporarily_unavailable", err)
@@ -57,50 +56,6 @@ func TestLedgerFails(t *testing.T) {
 	}
 }
 
-// Threats row 31: of a thousand that want the same, one gets it.
-func TestCompareAndSwap(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "g.db"))
-	key, decide := opener("req_1", "b")
-	if _, err := s.Open(t.Context(), key, decide); err != nil {
-		t.Fatal(err)
-	}
-	var won atomic.Int64
-	var wg sync.WaitGroup
-	for range 1000 {
-		wg.Go(func() {
-			_, err := s.Update(t.Context(), "req_1", func(old gatekeeper.Request, _ time.Time) (gatekeeper.Change, error) {
-				if len(old.Redemptions) > 0 {
-					return gatekeeper.Change{}, gatekeeper.Errorf(gatekeeper.CodeExpired, "used up")
-				}
-				old.Redemptions = append(old.Redemptions, gatekeeper.Redemption{ID: "red"})
-				return gatekeeper.Change{Request: old}, nil
-			})
-			if err == nil {
-				won.Add(1)
-			}
-		})
-	}
-	wg.Wait()
-	if won.Load() != 1 {
-		t.Fatalf("%d of them got it", won.Load())
-	}
-}
-
-// Threats row 17: a jti belongs to the bytes that came with it first.
-func TestTokenReplay(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "g.db"))
-	token := gatekeeper.Token{ID: "j", Hash: "a", ExpiresAt: time.Now().Add(time.Minute)}
-	for _, c := range []struct {
-		issuer, hash string
-		code         gatekeeper.Code
-	}{{"https://a", "a", ""}, {"https://a", "a", ""}, {"https://a", "b", gatekeeper.CodeInvalidToken}, {"https://b", "b", ""}} {
-		token.Hash = c.hash
-		if err := s.UseToken(t.Context(), c.issuer, token); gatekeeper.CodeOf(err) != c.code {
-			t.Errorf("%s %s: %v, want %q", c.issuer, c.hash, err, c.code)
-		}
-	}
-}
-
 // Two services on one SQLite file would each believe to be the only writer.
 func TestOneProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "g.db")
@@ -120,39 +75,4 @@ func TestOneProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = again.Close()
-}
-
-func TestPendingIsCounted(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "g.db"))
-	for want, id := range []string{"req_1", "req_2", "req_3"} {
-		key, decide := opener(id, id)
-		if _, err := s.Open(t.Context(), key, func(v gatekeeper.OpenView) (gatekeeper.Change, error) {
-			if v.Pending != want {
-				t.Errorf("%d are pending, want %d", v.Pending, want)
-			}
-			return decide(v)
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestWatchAndNotes(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "g.db"))
-	changed, stop := s.Watch("req_1")
-	defer stop()
-	key, decide := opener("req_1", "b")
-	if _, err := s.Open(t.Context(), key, decide); err != nil {
-		t.Fatal(err)
-	}
-	<-changed
-	if v, err := s.Note(t.Context(), "k", "x"); err != nil || v != nil {
-		t.Errorf("a note that nobody made: %q, %v", v, err)
-	}
-	if err := s.SetNote(t.Context(), "k", "x", []byte("1")); err != nil {
-		t.Fatal(err)
-	}
-	if v, err := s.Note(t.Context(), "k", "x"); err != nil || string(v) != "1" {
-		t.Errorf("got %q, %v", v, err)
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store/storetest"
 )
 
 func signer(t testing.TB) *ledger.Signer {
@@ -38,27 +38,6 @@ func open(t testing.TB, path string) *store.SQLite {
 	return s
 }
 
-func request(id, binding string, now time.Time) gatekeeper.Request {
-	return gatekeeper.Request{
-		ID: id, State: gatekeeper.Pending, Binding: binding, Environment: "production", CreatedAt: now,
-		Workload: gatekeeper.Workload{IssuerURL: "https://issuer", RepositoryID: "1", Claims: map[string]any{"n": 12345678901234567}},
-	}
-}
-
-func event(id, about string) gatekeeper.Event {
-	return gatekeeper.Event{ID: id, Type: gatekeeper.EventRequestOpened, Time: time.Now().UTC(), Request: about, State: gatekeeper.Pending}
-}
-
-func opener(id, binding string) (gatekeeper.OpenKey, func(gatekeeper.OpenView) (gatekeeper.Change, error)) {
-	return gatekeeper.OpenKey{Binding: binding, Repository: "https://issuer 1"}, func(v gatekeeper.OpenView) (gatekeeper.Change, error) {
-		if v.Existing != nil {
-			return gatekeeper.Change{}, nil
-		}
-		return gatekeeper.Change{Request: request(id, binding, v.Now), Events: []gatekeeper.Event{event("evt_"+id, id)},
-			Work: []gatekeeper.Work{{Kind: gatekeeper.WorkMessage, Key: id}}}, nil
-	}
-}
-
 func BenchmarkOpen(b *testing.B) {
 	s := open(b, filepath.Join(b.TempDir(), "g.db"))
 	var n atomic.Int64
@@ -66,35 +45,13 @@ func BenchmarkOpen(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			id := fmt.Sprint("req_", n.Add(1))
-			key, decide := opener(id, id)
+			key, decide := storetest.Opener(id, id)
 			if _, err := s.Open(context.Background(), key, decide); err != nil {
 				b.Error(err)
 			}
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
-}
-
-func TestOpenOnce(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "g.db"))
-	var wg sync.WaitGroup
-	var made atomic.Int64
-	for i := range 100 {
-		wg.Go(func() {
-			key, decide := opener(fmt.Sprint("req_", i), "same")
-			r, err := s.Open(t.Context(), key, decide)
-			if err != nil {
-				t.Error(err)
-			}
-			if r.ID != "" {
-				made.Add(1)
-			}
-		})
-	}
-	wg.Wait()
-	if made.Load() != 1 {
-		t.Fatalf("%d requests were made of one binding", made.Load())
-	}
 }
 
 func TestWork(t *testing.T) {
@@ -126,4 +83,8 @@ func TestWork(t *testing.T) {
 	if q, err := s.Queue(t.Context()); err != nil || len(q) != 0 {
 		t.Fatalf("%v is left, %v", q, err)
 	}
+}
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Backend { return open(t, filepath.Join(t.TempDir(), "g.db")) })
 }
