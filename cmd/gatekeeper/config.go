@@ -216,9 +216,6 @@ func (r *configReader) slack(v conf.Value) {
 	case s.SigningSecret == "":
 		r.c.missing = append(r.c.missing, "slack.app_token without slack.signing_secret (Socket Mode)")
 	}
-	if v.Present() && s.Team == "" {
-		o.Get("team").Fault("is missing; without it clicks from any workspace would have to be taken")
-	}
 	r.c.Slack = s
 }
 
