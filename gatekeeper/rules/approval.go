@@ -39,6 +39,9 @@ func approval(v conf.Value) gatekeeper.Approval {
 	a.Redemptions = o.Get("redemptions").Int(1, 1)
 	a.Scope = gatekeeper.Scope(o.Get("scope").Enum("run", "run", "job"))
 	a.StepUp = gatekeeper.StepUp(o.Get("step_up").Enum("none", "none", "sso", "passkey"))
+	if a.StepUp != gatekeeper.StepUpNone {
+		o.Get("step_up").Warn("no approval can satisfy %s in this version, so nothing under this rule will be approved", a.StepUp)
+	}
 	a.Supersede = o.Get("on_newer").Enum("keep", "keep", "supersede") == "supersede"
 	o.Close()
 	return a
@@ -132,6 +135,9 @@ func notify(v conf.Value) gatekeeper.Notify {
 		inner.Close()
 	}
 	o.Close()
+	if n.Digest || n.RemindAfter > 0 || n.EscalateAfter > 0 {
+		v.Warn("urgency: digest, remind_after and escalate are read, and this version posts each request at once and reminds nobody")
+	}
 	if !n.Digest {
 		n.DigestEvery = 0
 	}

@@ -213,6 +213,7 @@ func (p *parser) breakGlass(v conf.Value) {
 		o.Get("environments").Fault("is missing; name the environments that it is for")
 	}
 	o.Close()
+	v.Warn("break_glass is read, and this version offers nobody to use it")
 	p.rules.glass = append(p.rules.glass, g)
 }
 

@@ -175,6 +175,9 @@ func TestFaults(t *testing.T) {
 		"warns of nobody asked":  {approvalOf + "none\n", "nobody is asked for production"},
 		"warns of going around":  {credential(arn), "workload_token can be gone around"},
 		"warns of no credential": {approvalOf + "{approvers: [slack:S0R]}\n", "gives no credentials"},
+		"warns of step_up":       {approvalOf + "{approvers: [slack:S0R], step_up: passkey}\n", "no approval can satisfy passkey in this version"},
+		"warns of break_glass":   {"break_glass:\n  - {environments: [x], approvers: [slack:S0R]}\n", "offers nobody to use it"},
+		"warns of reminders":     {rule("repository: a/b") + "    notify: {remind_after: 10m}\n", "reminds nobody"},
 		"warns of a shadow":      {rule("repository: a/*") + strings.Replace(strings.TrimPrefix(rule("repository: a/b, ref: x"), "rules:\n"), "name: r", "name: s", 1), "rule s can never match: rule r before it"},
 	} {
 		t.Run(name, func(t *testing.T) {
