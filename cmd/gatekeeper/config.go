@@ -308,7 +308,7 @@ func secureURL(v conf.Value, def string) string {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil:
 		v.Fault("%q is no URL; https://host is wanted", s)
-	case u.Scheme == "http" && (u.Hostname() == "localhost" || u.Hostname() == "::1" || strings.HasPrefix(u.Hostname(), "127.")):
+	case u.Scheme == "http" && gatekeeper.Loopback(u.Hostname()):
 	case u.Scheme != "https":
 		v.Fault("%q has to be https; http is taken for loopback only", s)
 	}

@@ -149,9 +149,14 @@ func approvers(r api.Request) string {
 func short(sha string) string { return sha[:min(len(sha), 10)] }
 
 // oneLine keeps a stranger's text from starting a line of its own, where a
-// runner would take it for a workflow command (`::set-env …`), and from
-// driving a terminal.
+// runner would take it for a workflow command (`::set-env …`), from holding
+// the older form that runners also take in the middle of a line (`##[…]`), and
+// from driving a terminal.
 func oneLine(s string) string {
+	return strings.ReplaceAll(printableLine(s), "##[", "# #[")
+}
+
+func printableLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\r' || r == '\u2028' || r == '\u2029' {
 			return ' '

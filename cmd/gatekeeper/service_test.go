@@ -139,6 +139,7 @@ func TestStepEnds(t *testing.T) {
 		"wrong output":      {nil, []string{"--output", "xml"}, 2, "--output"},
 		"unknown flag":      {nil, []string{"--nope"}, 2, "nope"},
 		"plain http":        {nil, []string{"--url", "http://gatekeeper.example.com"}, 2, "https"},
+		"looks like ours":   {nil, []string{"--url", "http://127.evil.com"}, 2, "https"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := <-p.step(t, c.claims, c.args...); got.code != c.code || !strings.Contains(got.stderr, c.says) {

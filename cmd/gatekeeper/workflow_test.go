@@ -97,6 +97,9 @@ func TestStrangersText(t *testing.T) {
 	if !strings.Contains(summary, "Approved by") || !strings.Contains(summary, "2026-03-02T10:15:00Z") {
 		t.Errorf("the summary does not tell who approved and until when:\n%s", summary)
 	}
+	if got := oneLine("ok ##[set-output name=x]y #\x1b#[error]"); strings.Contains(got, "##[") {
+		t.Errorf("a command in the middle of a line: %q", got)
+	}
 	if got := oneLine(evil); strings.ContainsAny(got, "\n\r\x1b\u202e") {
 		t.Errorf("one line: %q", got)
 	}

@@ -41,14 +41,10 @@ func CheckURL(raw string) error {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil:
 		return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "%q is no URL of a gatekeeper; it would be https://gatekeeper.example.com", raw)
-	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "https" || u.Scheme == "http" && gatekeeper.Loopback(u.Hostname()):
 		return nil
 	}
 	return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "%q has to be https: the token that is sent there must not be read on the way", raw)
-}
-
-func loopback(host string) bool {
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
 }
 
 // Open opens a request, or finds the one that this workload has.

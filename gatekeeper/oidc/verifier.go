@@ -136,14 +136,10 @@ func secureURL(raw string) error {
 		return errors.New("is no plain URL such as https://issuer.example.com")
 	case u.Scheme == "https":
 		return nil
-	case u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "http" && gatekeeper.Loopback(u.Hostname()):
 		return nil
 	}
 	return errors.New("has to be https")
-}
-
-func loopback(host string) bool {
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
 }
 
 // Verify implements gatekeeper.Verifier. The issuer is looked up by exact

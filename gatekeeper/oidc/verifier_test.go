@@ -170,6 +170,7 @@ func TestOwners(t *testing.T) {
 		"buildkite without owners":  {Type: "buildkite", Audience: ours},
 		"no audience":               {Type: "github", Owners: []string{"acme"}},
 		"plain http":                {Type: "github", URL: "http://ghes.acme.com/_services/token", Audience: ours},
+		"http, looks like ours":     {Type: "github", URL: "http://127.evil.com", Audience: ours},
 		"user in url":               {Type: "github", URL: "https://u@ghes.acme.com", Audience: ours},
 		"unknown type":              {Type: "jenkins", URL: "https://x.acme.com", Audience: ours},
 		"symmetric algorithm":       {Type: "github", Audience: ours, Owners: []string{"acme"}, Algorithms: []string{"HS256"}},
