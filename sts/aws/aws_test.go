@@ -23,16 +23,23 @@ const role = "arn:aws:iam::111122223333:role/deploy"
 // grantOf is what the request's state machine gives for an approved request.
 func grantOf(t testing.TB, spec gatekeeper.AWSSpec) gatekeeper.Grant {
 	t.Helper()
+	return grantFor(t, spec, "acme/payments", "production")
+}
+
+func grantFor(t testing.TB, spec gatekeeper.AWSSpec, repository, environment string) gatekeeper.Grant {
+	t.Helper()
 	if spec.SessionDuration == 0 {
 		spec.SessionDuration = 15 * time.Minute
 	}
-	spec.RoleARN = role
+	if spec.RoleARN == "" {
+		spec.RoleARN = role
+	}
 	now := time.Now().UTC()
 	rule := gatekeeper.Rule{Name: "payments", Credentials: []gatekeeper.CredentialSpec{{Name: "deploy", Type: "aws", AWS: &spec}},
 		Approval: gatekeeper.Approval{None: true, ValidFor: time.Hour, ExpiresAfter: time.Hour, Redemptions: 1, Scope: gatekeeper.ScopeRun, StepUp: gatekeeper.StepUpNone}}
 	d := gatekeeper.Decision{Outcome: gatekeeper.Allow, Rule: &rule}
-	w := gatekeeper.Workload{IssuerURL: "https://ci", Repository: "acme/payments", RepositoryID: "1", RunID: "7001", RunAttempt: "1", SHA: "4f2c", Ref: "refs/heads/main"}
-	r, _, err := gatekeeper.NewRequest(gatekeeper.Admission{ID: "req_abc", Workload: w, Ask: gatekeeper.Ask{Environment: "production"}, Decision: d, Credentials: rule.Credentials, Now: now})
+	w := gatekeeper.Workload{IssuerURL: "https://ci", Repository: repository, RepositoryID: "1", RunID: "7001", RunAttempt: "1", SHA: "4f2c", Ref: "refs/heads/main"}
+	r, _, err := gatekeeper.NewRequest(gatekeeper.Admission{ID: "req_abc", Workload: w, Ask: gatekeeper.Ask{Environment: environment}, Decision: d, Credentials: rule.Credentials, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
