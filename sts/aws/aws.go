@@ -3,9 +3,11 @@ package aws
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -133,11 +135,28 @@ func (e *Exchanger) asOurselves(ctx context.Context, g gatekeeper.Grant, spec ga
 	if spec.ExternalID != "" {
 		in.ExternalId = &spec.ExternalID
 	}
+	if err := identified(ctx, client); err != nil {
+		return session{}, err
+	}
 	out, err := client.AssumeRole(ctx, in)
 	if err != nil {
 		return session{}, err
 	}
 	return session{out.Credentials, out.AssumedRoleUser}, nil
+}
+
+// identified asks for the gatekeeper's own identity apart, since it may be STS
+// that refuses it: that code would read as if it were about the rule's role.
+func identified(ctx context.Context, client *sts.Client) error {
+	const none = "the gatekeeper has no AWS identity of its own, which exchange: assume_role needs; give it one by the AWS SDK's default chain"
+	own := client.Options().Credentials
+	if own == nil {
+		return gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, none)
+	}
+	if _, err := own.Retrieve(ctx); err != nil {
+		return gatekeeper.Wrap(err, gatekeeper.CodeExchangeFailed, none)
+	}
+	return nil
 }
 
 // client is made for each exchange: making one is cheap, and each has its own
@@ -154,6 +173,7 @@ func (e *Exchanger) client(ctx context.Context, region string, credentials aws.C
 		return nil, gatekeeper.Wrap(err, gatekeeper.CodeExchangeFailed, "the gatekeeper's AWS configuration cannot be read")
 	}
 	return sts.NewFromConfig(cfg, func(o *sts.Options) {
+		o.RetryMaxAttempts = maxTries // AWS_MAX_ATTEMPTS would be taken instead
 		if e.o.Endpoint != "" {
 			o.BaseEndpoint = &e.o.Endpoint
 		}
@@ -195,13 +215,31 @@ func told(err error) error {
 	}
 	var refused smithy.APIError
 	if errors.As(err, &refused) {
-		return gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "AWS STS refused: %s%s", refused.ErrorCode(), hint(refused.ErrorCode()))
+		return gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "AWS STS refused: %s%s", word(refused.ErrorCode()), hint(refused.ErrorCode()))
 	}
-	var network *net.OpError
-	if errors.As(err, &network) && network.Op == "dial" {
+	if unsent(err) {
 		return gatekeeper.Errorf(gatekeeper.CodeUnavailable, "AWS STS cannot be reached; nothing was issued, try again")
 	}
 	return gatekeeper.Errorf(gatekeeper.CodeExchangeUnknown, "the answer of AWS STS was lost")
+}
+
+// word is a code that looks like one: whatever stands between STS and us may
+// answer with what it was sent, which holds a token.
+func word(code string) string {
+	if len(code) > 64 || strings.ContainsFunc(code, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
+	}) {
+		return "with a code that is none of AWS's"
+	}
+	return code
+}
+
+// unsent says whether the request certainly never left: no connection, to STS
+// or to the proxy before it, or one whose certificate was refused.
+func unsent(err error) bool {
+	var network *net.OpError
+	var certificate *tls.CertificateVerificationError
+	return errors.As(err, &certificate) || errors.As(err, &network) && (network.Op == "dial" || network.Op == "proxyconnect")
 }
 
 // hint says what the platform team can check.

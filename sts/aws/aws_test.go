@@ -1,8 +1,6 @@
 package aws_test
 
 import (
-	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -143,64 +141,5 @@ func TestGatekeeperToken(t *testing.T) {
 	}
 	if _, err := ours.Mint(gatekeeper.Grant{}, "x"); err == nil {
 		t.Error("a token was minted from no grant")
-	}
-}
-
-// Threats rows 39 and 40: what may go well is tried three times, a refusal
-// once, a lost answer never again; and no error holds a token.
-func TestRetries(t *testing.T) {
-	for name, c := range map[string]struct {
-		faults []stsbox.Fault
-		calls  int
-		code   gatekeeper.Code
-		says   string
-	}{
-		"throttled once":     {[]stsbox.Fault{{Status: 400, Code: "Throttling"}}, 2, "", ""},
-		"issuer out once":    {[]stsbox.Fault{{Status: 400, Code: "IDPCommunicationError"}}, 2, "", ""},
-		"503 twice":          {[]stsbox.Fault{{Status: 503, Code: "ServiceUnavailable"}, {Status: 503, Code: "ServiceUnavailable"}}, 3, "", ""},
-		"503 for ever":       {repeat(stsbox.Fault{Status: 503, Code: "ServiceUnavailable"}, 9), 3, gatekeeper.CodeExchangeFailed, "ServiceUnavailable"},
-		"denied":             {repeat(stsbox.Fault{Status: 403, Code: "AccessDenied"}, 9), 1, gatekeeper.CodeExchangeFailed, "AccessDenied"},
-		"expired":            {repeat(stsbox.Fault{Status: 400, Code: "ExpiredTokenException"}, 9), 1, gatekeeper.CodeExchangeFailed, "ExpiredTokenException"},
-		"invalid":            {repeat(stsbox.Fault{Status: 400, Code: "InvalidIdentityToken"}, 9), 1, gatekeeper.CodeExchangeFailed, "InvalidIdentityToken"},
-		"answer lost":        {[]stsbox.Fault{{After: true}}, 1, gatekeeper.CodeExchangeUnknown, "lost"},
-		"answer is rubbish":  {[]stsbox.Fault{{Body: "<html>"}}, 1, gatekeeper.CodeExchangeUnknown, ""},
-		"answer lacks a key": {[]stsbox.Fault{{Body: "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult/></AssumeRoleWithWebIdentityResponse>"}}, 1, gatekeeper.CodeExchangeUnknown, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := begin(t)
-			b.sts.Fail(c.faults...)
-			token := b.token()
-			_, err := b.exchange.Exchange(t.Context(), grantOf(t, web()), token)
-			if gatekeeper.CodeOf(err) != c.code || b.sts.Calls() != c.calls || c.says != "" && !strings.Contains(err.Error(), c.says) {
-				t.Fatalf("%d calls, %v; want %d and %q", b.sts.Calls(), err, c.calls, c.code)
-			}
-			if err != nil && strings.Contains(fmt.Sprintf("%v %+v", err, err), strings.Split(token, ".")[2]) {
-				t.Error("the error holds the token")
-			}
-		})
-	}
-}
-
-func repeat(f stsbox.Fault, n int) []stsbox.Fault {
-	all := make([]stsbox.Fault, n)
-	for i := range all {
-		all[i] = f
-	}
-	return all
-}
-
-func TestOutOfReach(t *testing.T) {
-	e := aws.New(aws.Options{Region: "eu-west-1", Endpoint: "http://127.0.0.1:1"})
-	if _, err := e.Exchange(t.Context(), grantOf(t, web()), "x.y.z"); gatekeeper.CodeOf(err) != gatekeeper.CodeUnavailable {
-		t.Errorf("got %v", err)
-	}
-	if _, err := e.Exchange(t.Context(), gatekeeper.Grant{}, "x"); gatekeeper.CodeOf(err) != gatekeeper.CodeInternal {
-		t.Errorf("without a grant: %v", err)
-	}
-	if _, err := aws.New(aws.Options{}).Exchange(t.Context(), grantOf(t, web()), "x"); gatekeeper.CodeOf(err) != gatekeeper.CodeExchangeFailed {
-		t.Errorf("without a region: %v", err)
-	}
-	if _, err := (sts.Exchangers{}).Exchange(context.Background(), grantOf(t, web()), "x"); gatekeeper.CodeOf(err) != gatekeeper.CodeExchangeFailed {
-		t.Errorf("without an exchanger: %v", err)
 	}
 }

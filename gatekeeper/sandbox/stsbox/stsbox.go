@@ -42,7 +42,7 @@ type Fault struct {
 	Status int    // e.g. 400 or 503; 0 closes the connection
 	Code   string // of AWS, e.g. Throttling
 	After  bool   // the session is issued first: its answer is lost
-	Body   string // answered as it is, with 200
+	Body   string // answered as it is, with Status or else 200
 }
 
 // STS is the stand-in.
@@ -162,6 +162,9 @@ func (s *STS) serve(w http.ResponseWriter, r *http.Request) {
 func (s *STS) fail(w http.ResponseWriter, f Fault) {
 	switch {
 	case f.Body != "":
+		if f.Status != 0 {
+			w.WriteHeader(f.Status)
+		}
 		_, _ = w.Write([]byte(f.Body))
 	case f.Status == 0:
 		panic(http.ErrAbortHandler)
