@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -93,7 +94,12 @@ func TestTriesAreBounded(t *testing.T) {
 func TestCanceled(t *testing.T) {
 	b := begin(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	hung := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() }))
+	hung := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		// net/http notices that the client is gone only once the body was read.
+		_, _ = io.Copy(io.Discard, r.Body)
+		cancel()
+		<-r.Context().Done()
+	}))
 	t.Cleanup(hung.Close)
 	e := aws.New(aws.Options{Region: "eu-west-1", Endpoint: hung.URL})
 	if _, err := e.Exchange(ctx, grantOf(t, web()), b.token()); gatekeeper.CodeOf(err) != gatekeeper.CodeExchangeUnknown {
