@@ -48,6 +48,20 @@ type Store interface {
 	Watch(id string) (changed <-chan struct{}, stop func())
 }
 
+// Finder lists requests: for people's inboxes and pages, never for decisions.
+type Finder interface {
+	// Find gives the requests that fit, newest first.
+	Find(ctx context.Context, f Filter) ([]Request, error)
+}
+
+// Filter says which requests are meant; empty fields do not restrict.
+type Filter struct {
+	States     []State
+	Repository string // see RepositoryKey
+	Rule       string
+	Limit      int // 0: 100
+}
+
 // OpenKey says which requests matter when one is opened.
 type OpenKey struct {
 	Binding    string // see Bind

@@ -25,3 +25,25 @@ func (s *SQLite) SetNote(ctx context.Context, kind, key string, value []byte) er
 			ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value`, kind, key, value))
 	})
 }
+
+// Notes are the references of one kind by their keys, at most limit of them.
+func (s *SQLite) Notes(ctx context.Context, kind string, limit int) (map[string][]byte, error) {
+	found := map[string][]byte{}
+	err := each(ctx, s.read, `SELECT key, value FROM notes WHERE kind = ? ORDER BY key LIMIT ?`, []any{kind, limit}, func(rows *sql.Rows) error {
+		var key string
+		var value []byte
+		if err := rows.Scan(&key, &value); err != nil {
+			return unavailable(err)
+		}
+		found[key] = value
+		return nil
+	})
+	return found, err
+}
+
+// DropNote forgets a reference; one that nobody made is no error.
+func (s *SQLite) DropNote(ctx context.Context, kind, key string) error {
+	return s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
+		return gatekeeper.Change{}, unavailable(t.exec(`DELETE FROM notes WHERE kind = ? AND key = ?`, kind, key))
+	})
+}

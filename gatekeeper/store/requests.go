@@ -68,15 +68,10 @@ func (s *SQLite) Get(ctx context.Context, id string) (gatekeeper.Request, error)
 	return scanRequest(s.read.QueryRowContext(ctx, `SELECT doc FROM requests WHERE id = ?`, id))
 }
 
-// Filter says which requests Find gives; empty fields do not restrict.
-type Filter struct {
-	States     []gatekeeper.State
-	Repository string // see gatekeeper.RepositoryKey
-	Rule       string
-	Limit      int // 0: 100
-}
+// Filter says which requests Find gives.
+type Filter = gatekeeper.Filter
 
-// Find gives requests, newest first.
+// Find implements gatekeeper.Finder.
 func (s *SQLite) Find(ctx context.Context, f Filter) ([]gatekeeper.Request, error) {
 	where, args := []string{"1 = 1"}, []any{}
 	if len(f.States) > 0 {

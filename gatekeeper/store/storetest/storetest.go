@@ -15,8 +15,11 @@ import (
 // Backend is a store with what vendors' adapters keep in it.
 type Backend interface {
 	gatekeeper.Store
+	gatekeeper.Finder
 	Note(ctx context.Context, kind, key string) ([]byte, error)
 	SetNote(ctx context.Context, kind, key string, value []byte) error
+	Notes(ctx context.Context, kind string, limit int) (map[string][]byte, error)
+	DropNote(ctx context.Context, kind, key string) error
 }
 
 // Run takes an empty store from open for each of its tests.
@@ -24,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 	for name, test := range map[string]func(*testing.T, Backend){
 		"open once": openOnce, "compare and swap": compareAndSwap, "token replay": tokenReplay, "pending is counted": pendingIsCounted,
 		"older": older, "watch": watch, "notes": notes, "refusals leave nothing": refusals, "not found": notFound, "numbers stay": numbers,
+		"find": find, "notes of a kind": notesOfAKind,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
