@@ -25,6 +25,12 @@ const (
 	EventRedemptionUnknown   EventType = "redemption.unknown"   // we stopped between the two
 	EventRedemptionRefused   EventType = "redemption.refused"   // asked for, not allowed
 
+	EventPasskeyEnrolled EventType = "passkey.enrolled" // a person's new key, with its public part
+	EventPasskeyRevoked  EventType = "passkey.revoked"
+	EventPasskeyRefused  EventType = "passkey.refused" // a proof that did not hold, e.g. of a cloned key
+	EventPersonSignedIn  EventType = "person.signed_in"
+	EventPersonRefused   EventType = "person.refused" // a sign-in that proved nobody of ours
+
 	EventRulesLoaded   EventType = "rules.loaded"
 	EventRulesRejected EventType = "rules.rejected" // a broken set; the rules in force stay
 )

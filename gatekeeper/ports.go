@@ -76,11 +76,19 @@ type OpenView struct {
 }
 
 // Change is what one transaction writes: the request unless its ID is empty,
-// the events into the ledger, and the work it causes.
+// the events into the ledger, the work it causes, and notes.
 type Change struct {
 	Request Request
 	Events  []Event
 	Work    []Work
+	Notes   []Note
+}
+
+// Note is a small thing kept durably under its kind and key, beside requests:
+// a reference to a message, a person's passkey. A nil Value removes it.
+type Note struct {
+	Kind, Key string
+	Value     []byte
 }
 
 // Work is something to be done after the transaction that caused it, at least

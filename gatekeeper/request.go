@@ -1,6 +1,7 @@
 package gatekeeper
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -82,6 +83,11 @@ type Vote struct {
 	Reason string `json:"reason,omitempty"`
 	Via    string `json:"via"`             // the door it came through: slack.button, slack.modal, web, …
 	Proof  StepUp `json:"proof,omitempty"` // proof beyond the click; empty: none
+	ACR    string `json:"acr,omitempty"`   // of a fresh sign-in: its authentication context class
+	// Evidence is what shows the proof to others: a passkey's assertion with
+	// what was signed, or what the identity provider said. It goes into the
+	// ledger and holds no secret. The door that checked the proof sets it.
+	Evidence json.RawMessage `json:"evidence,omitempty"`
 	// As are the approver entries that the person belonged to when the vote
 	// counted; the gate fills it.
 	As []Approver `json:"as,omitempty"`

@@ -49,7 +49,10 @@ type Approval struct {
 	Redemptions    int           `json:"redemptions"`   // successes for each job and credential
 	Scope          Scope         `json:"scope"`
 	StepUp         StepUp        `json:"step_up"`
-	Supersede      bool          `json:"supersede"` // on_newer: supersede
+	// ACR are the authentication context classes of which step_up: sso wants
+	// one (OpenID Connect Core section 2, acr); empty: any.
+	ACR       []string `json:"acr,omitempty"`
+	Supersede bool     `json:"supersede"` // on_newer: supersede
 }
 
 // Group is a set of approvers of whom Quorum distinct people must agree. A

@@ -2,6 +2,7 @@ package gatekeeper
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -181,7 +182,17 @@ func (r Request) unfit(v Vote, a Approval, people People) string {
 	if a.StepUp != StepUpNone && (a.StepUp == "" || a.StepUp != v.Proof) {
 		return "this rule wants a proof beyond the click (step_up: " + string(a.StepUp) + ")"
 	}
+	if len(a.ACR) > 0 && !slices.Contains(a.ACR, v.ACR) {
+		return "this rule wants a sign-in of class " + strings.Join(a.ACR, " or ") + ", and yours was of class " + orUnsaid(v.ACR)
+	}
 	return ""
+}
+
+func orUnsaid(acr string) string {
+	if acr == "" {
+		return "unsaid"
+	}
+	return acr
 }
 
 // approvals are the rule as admitted and the rule in force where it asks for
@@ -203,6 +214,9 @@ func (r Request) voteEvent(t EventType, v Vote, why string) Event {
 	}
 	if len(v.As) > 0 {
 		data["as"] = v.As
+	}
+	if len(v.Evidence) > 0 {
+		data["evidence"] = v.Evidence
 	}
 	return r.event(t, v.At, personActor(v.Person), data)
 }

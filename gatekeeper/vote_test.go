@@ -45,8 +45,11 @@ func TestVotesThatDoNotCount(t *testing.T) {
 		"rules refuse now":   {func(_ *Request, _ *Ballot, e *Electorate) { e.Current = Decision{Reason: "frozen"} }, "frozen"},
 		"reason wanted":      {func(r *Request, _ *Ballot, _ *Electorate) { r.Rule.Approval.RequireReason = true }, "reason"},
 		"proof wanted":       {func(r *Request, _ *Ballot, _ *Electorate) { r.Rule.Approval.StepUp = StepUpPasskey }, "proof"},
-		"proof undefined":    {func(r *Request, _ *Ballot, _ *Electorate) { r.Rule.Approval.StepUp = "" }, "proof"},
-		"author":             {bobWroteIt, "authors may not approve"},
+		"proof of a lesser class": {func(r *Request, b *Ballot, _ *Electorate) {
+			r.Rule.Approval.StepUp, r.Rule.Approval.ACR, b.Vote.Proof, b.Vote.ACR = StepUpSSO, []string{"phr"}, StepUpSSO, "pwd"
+		}, "class phr, and yours was of class pwd"},
+		"proof undefined": {func(r *Request, _ *Ballot, _ *Electorate) { r.Rule.Approval.StepUp = "" }, "proof"},
+		"author":          {bobWroteIt, "authors may not approve"},
 		"authors unknown": {func(r *Request, _ *Ballot, _ *Electorate) {
 			r.Rule.Approval.ExcludeAuthors = true
 			r.Authors.Why = "who knows"

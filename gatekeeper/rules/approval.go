@@ -42,6 +42,12 @@ func approval(v conf.Value) gatekeeper.Approval {
 	if a.StepUp != gatekeeper.StepUpNone {
 		o.Get("step_up").Warn("no approval can satisfy %s in this version, so nothing under this rule will be approved", a.StepUp)
 	}
+	for _, item := range o.Get("acr").Items() {
+		a.ACR = append(a.ACR, item.Required())
+	}
+	if len(a.ACR) > 0 && a.StepUp != gatekeeper.StepUpSSO {
+		o.Get("acr").Fault("is the class of a sign-in, so it stands beside step_up: sso only")
+	}
 	a.Supersede = o.Get("on_newer").Enum("keep", "keep", "supersede") == "supersede"
 	o.Close()
 	return a

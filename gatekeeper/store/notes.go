@@ -18,12 +18,32 @@ func (s *SQLite) Note(ctx context.Context, kind, key string) ([]byte, error) {
 	return value, unavailable(err)
 }
 
+// NotesUnder are those of a kind whose key begins with prefix, by their keys.
+func (s *SQLite) NotesUnder(ctx context.Context, kind, prefix string) ([]gatekeeper.Note, error) {
+	var found []gatekeeper.Note
+	// substr, not LIKE: a prefix may hold LIKE's own characters.
+	err := each(ctx, s.read, `SELECT key, value FROM notes WHERE kind = ? AND substr(key, 1, length(?)) = ? ORDER BY key`, []any{kind, prefix, prefix}, func(rows *sql.Rows) error {
+		n := gatekeeper.Note{Kind: kind}
+		if err := rows.Scan(&n.Key, &n.Value); err != nil {
+			return unavailable(err)
+		}
+		found = append(found, n)
+		return nil
+	})
+	return found, err
+}
+
 // SetNote keeps a reference durably.
 func (s *SQLite) SetNote(ctx context.Context, kind, key string, value []byte) error {
-	return s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
-		return gatekeeper.Change{}, unavailable(t.exec(`INSERT INTO notes (kind, key, value) VALUES (?, ?, ?)
-			ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value`, kind, key, value))
-	})
+	return s.Record(ctx, gatekeeper.Change{Notes: []gatekeeper.Note{{Kind: kind, Key: key, Value: value}}})
+}
+
+func (t *tx) note(n gatekeeper.Note) error {
+	if n.Value == nil {
+		return t.exec(`DELETE FROM notes WHERE kind = ? AND key = ?`, n.Kind, n.Key)
+	}
+	return t.exec(`INSERT INTO notes (kind, key, value) VALUES (?, ?, ?)
+		ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value`, n.Kind, n.Key, n.Value)
 }
 
 // Notes are the references of one kind by their keys, at most limit of them.
@@ -43,7 +63,5 @@ func (s *SQLite) Notes(ctx context.Context, kind string, limit int) (map[string]
 
 // DropNote forgets a reference; one that nobody made is no error.
 func (s *SQLite) DropNote(ctx context.Context, kind, key string) error {
-	return s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
-		return gatekeeper.Change{}, unavailable(t.exec(`DELETE FROM notes WHERE kind = ? AND key = ?`, kind, key))
-	})
+	return s.SetNote(ctx, kind, key, nil)
 }

@@ -193,6 +193,11 @@ func (t *tx) apply(c gatekeeper.Change) error {
 			return err
 		}
 	}
+	for _, n := range c.Notes {
+		if err := t.note(n); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

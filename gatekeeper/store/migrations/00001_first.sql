@@ -14,7 +14,6 @@ CREATE TABLE requests (
 CREATE INDEX requests_binding ON requests (binding, created_at);
 CREATE INDEX requests_pending ON requests (repository) WHERE state = 'pending';
 CREATE INDEX requests_created ON requests (created_at);
-CREATE INDEX requests_state ON requests (state, created_at);
 
 -- A token's jti is bound to its bytes until it expires.
 CREATE TABLE tokens (
