@@ -59,7 +59,8 @@ func ApprovalDigest(r Request, w Workload) string {
 		Credentials []CredentialSpec `json:"credentials"`
 		Rule        Rule             `json:"rule"`
 		RulesDigest string           `json:"rules_digest"`
-	}{boundOf(w, r.Environment, r.Rule.Approval.Scope), r.Credentials, r.Rule, r.RulesDigest})
+		BreakGlass  *BreakGlass      `json:"break_glass,omitempty"`
+	}{boundOf(w, r.Environment, r.Rule.Approval.Scope), r.Credentials, r.Rule, r.RulesDigest, r.BreakGlass})
 }
 
 // RepositoryKey says whose pending requests are counted together.

@@ -27,6 +27,7 @@ type Decision struct {
 	Outcome     Outcome
 	Reason      string       // one sentence for the one who asked
 	Rule        *Rule        // the rule that decided; nil when none fits
+	BreakGlass  *BreakGlass  // who may approve in an emergency; nil: nobody
 	Freeze      string       // the name of the freeze that changed the outcome, if one did
 	RulesDigest string       // hex SHA-256 over the rules in force
 	Considered  []Considered // every rule looked at, in file order, the deciding one last

@@ -15,7 +15,8 @@ const (
 	EventRequestCanceled   EventType = "request.canceled"
 	EventRequestSuperseded EventType = "request.superseded"
 	EventRequestRevoked    EventType = "request.revoked"
-	EventRequestRefused    EventType = "request.refused" // never opened: no rule allows it
+	EventRequestBreakGlass EventType = "request.break_glass" // approved in an emergency, beside request.approved
+	EventRequestRefused    EventType = "request.refused"     // never opened: no rule allows it
 	EventVoteCounted       EventType = "vote.counted"
 	EventVoteRefused       EventType = "vote.refused" // a click that does not count, and why
 

@@ -95,7 +95,7 @@ func (g *Gate) sameRun(ctx context.Context, r Request, w Workload, ask RedeemAsk
 func (g *Gate) ballotsNow(ctx context.Context, r Request, current Decision) ([]Ballot, error) {
 	var ballots []Ballot
 	for _, v := range r.ApprovedBy() {
-		b, err := g.ballot(ctx, v, r.approvals(current))
+		b, err := g.ballot(ctx, v, r.electing(v, current))
 		if err != nil {
 			return nil, &Error{Code: CodeUnavailable, RetryAfter: 2 * time.Second, Err: err,
 				Description: "whether the approvers still may approve cannot be looked up right now; try again"}

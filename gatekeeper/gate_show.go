@@ -120,5 +120,8 @@ func followUp(old, next Request) []Work {
 	if old.State == Pending && next.State == Approved {
 		work = append(work, expireWork(next.ID, next.RedeemBefore))
 	}
+	if next.BrokenGlass && !old.BrokenGlass {
+		work = append(work, Work{Kind: WorkBreakGlass, Key: next.ID})
+	}
 	return work
 }

@@ -16,9 +16,12 @@ func TestRequestMachine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rule := ruleOf(release(rapid.IntRange(1, 3).Draw(t, "quorum")))
 		rule.Approval.Redemptions = rapid.IntRange(1, 2).Draw(t, "redemptions")
-		m := &machine{rule: rule, now: start(), r: mustOpen(t, rule)}
+		rule.Approval.BreakGlassOnly = rapid.IntRange(0, 4).Draw(t, "frozen") == 0
+		m := &machine{rule: rule, now: start(), glass: rapid.SampledFrom([]*BreakGlass{nil, oncall(1), oncall(2)}).Draw(t, "glass")}
+		m.r = mustOpen(t, m.current())
 		t.Repeat(map[string]func(*rapid.T){
 			"vote":   m.vote,
+			"break":  m.breakGlass,
 			"redeem": m.redeem,
 			"settle": m.settle,
 			"cancel": m.cancel,
@@ -33,16 +36,24 @@ func TestRequestMachine(t *testing.T) {
 
 type machine struct {
 	rule      Rule
+	glass     *BreakGlass
 	now       time.Time
 	r         Request
 	tokens    int
 	successes int
 }
 
-func mustOpen(t *rapid.T, rule Rule) Request {
+// current are the rules in force; they stay the same here.
+func (m *machine) current() Decision {
+	d := needs(m.rule)
+	d.BreakGlass = m.glass
+	return d
+}
+
+func mustOpen(t *rapid.T, d Decision) Request {
 	r, _, err := NewRequest(Admission{
 		ID: "req_1", Workload: workloadOf("alice"), Initiators: Initiators{People: []Account{{Login: "alice"}}, Known: true},
-		Ask: Ask{Environment: "production"}, Decision: needs(rule), Credentials: rule.Credentials, Now: start(),
+		Ask: Ask{Environment: "production"}, Decision: d, Credentials: d.Rule.Credentials, Now: start(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,14 +88,30 @@ func (m *machine) vote(t *rapid.T) {
 	if user == "U0EVE" {
 		b.Member = []Approver{}
 	}
-	e := electorate(m.rule)
-	e.People = append(e.People, PersonEntry{Slack: "U0DAVE", GitHub: "dave"})
+	m.cast(t, b)
+}
+
+// breakGlass is an approval in an emergency; carol is not on call.
+func (m *machine) breakGlass(t *rapid.T) {
+	user := rapid.SampledFrom([]string{"U0ALICE", "U0BOB", "U0CAROL", "U0DAVE"}).Draw(t, "user")
+	b := glassBallot(user, rapid.SampledFrom([]string{"", "down"}).Draw(t, "why"), "slack:S0ONCALL", "slack:S0RELEASE")
+	if user == "U0CAROL" {
+		b.Member = []Approver{"slack:S0RELEASE"}
+	}
+	m.cast(t, b)
+}
+
+func (m *machine) cast(t *rapid.T, b Ballot) {
+	e := Electorate{Current: m.current(), People: append(everybody(), PersonEntry{Slack: "U0DAVE", GitHub: "dave"})}
 	next, events, _ := m.r.Vote(b, e, m.now)
+	if told := slices.ContainsFunc(events, func(e Event) bool { return e.Type == EventRequestBreakGlass }); told != (next.BrokenGlass && !m.r.BrokenGlass) {
+		t.Fatalf("broken: %v, told: %v", next.BrokenGlass, told)
+	}
 	m.step(t, next, events)
 }
 
 func (m *machine) redeem(t *rapid.T) {
-	c := claimOf(m.r, m.rule)
+	c := glassClaim(m.r, m.current())
 	m.tokens++
 	c.ID, c.Workload.Token.ID = fmt.Sprint("red_", m.tokens), fmt.Sprint("jti-", m.tokens)
 	c.People = append(c.People, PersonEntry{Slack: "U0DAVE", GitHub: "dave"})
@@ -99,10 +126,18 @@ func (m *machine) redeem(t *rapid.T) {
 	if m.r.State != Approved || m.r.Lapsed(m.now) {
 		t.Fatalf("a grant for a request that is %s", m.r.State)
 	}
-	if people := agreementsOf(m.r.Votes); len(people) < m.rule.Approval.Groups[0].Quorum {
+	m.enough(t)
+	m.step(t, next, events)
+}
+
+// enough people agreed: the rule's, or those who may in an emergency.
+func (m *machine) enough(t *rapid.T) {
+	if people := agreementsOf(m.r.Votes); !m.r.BrokenGlass && (len(people) < m.rule.Approval.Groups[0].Quorum || m.rule.Approval.BreakGlassOnly) {
 		t.Fatalf("a grant with %d of %d approvals", len(people), m.rule.Approval.Groups[0].Quorum)
 	}
-	m.step(t, next, events)
+	if broke := agreementsOf(glassVotes(m.r.Votes)); m.r.BrokenGlass && (m.glass == nil || len(broke) < m.glass.Group.Quorum) {
+		t.Fatalf("the glass was broken by %d", len(broke))
+	}
 }
 
 func (m *machine) settle(t *rapid.T) {
@@ -144,7 +179,15 @@ func (m *machine) check(t *rapid.T) {
 	if open > 1 {
 		t.Fatalf("%d attempts of one job are under way at once", open)
 	}
+	seen := map[string]bool{}
 	for _, v := range m.r.ApprovedBy() {
+		if seen[v.Person.Slack] {
+			t.Fatalf("%s counts twice", v.Person.Slack)
+		}
+		seen[v.Person.Slack] = true
+		if v.BreakGlass && (v.Reason == "" || v.Person.Slack == "U0CAROL") {
+			t.Fatalf("%s broke the glass for %q", v.Person.Slack, v.Reason)
+		}
 		if v.Person.Slack == "U0ALICE" || v.Person.Slack == "U0EVE" {
 			t.Fatalf("%s approved", v.Person.Slack)
 		}

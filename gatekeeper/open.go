@@ -30,7 +30,7 @@ func NewRequest(a Admission) (Request, []Event, error) {
 		ID: a.ID, State: Pending,
 		Environment: a.Ask.Environment, Reason: a.Ask.Reason,
 		Workload: a.Workload, Initiators: a.Initiators, Authors: a.Authors,
-		Rule: rule, RulesDigest: a.Decision.RulesDigest, Freeze: a.Decision.Freeze,
+		Rule: rule, RulesDigest: a.Decision.RulesDigest, Freeze: a.Decision.Freeze, BreakGlass: a.Decision.BreakGlass,
 		Credentials: a.Credentials,
 		Binding:     Bind(a.Workload, a.Ask.Environment, rule.Approval.Scope, credentialNames(a.Credentials)),
 		CreatedAt:   a.Now, ExpiresAt: a.Now.Add(rule.Approval.ExpiresAfter),
@@ -84,9 +84,11 @@ func (r Request) approve(now time.Time, by Actor) (Request, Event) {
 	r.State = Approved
 	r.DecidedAt = now
 	r.RedeemBefore = now.Add(r.Rule.Approval.ValidFor)
-	return r, r.event(EventRequestApproved, now, by, map[string]any{
-		"digest": r.Digest, "redeem_before": r.RedeemBefore, "approvers": approverIDs(r),
-	})
+	data := map[string]any{"digest": r.Digest, "redeem_before": r.RedeemBefore, "approvers": approverIDs(r)}
+	if r.BrokenGlass {
+		data["break_glass"] = true
+	}
+	return r, r.event(EventRequestApproved, now, by, data)
 }
 
 func openedEvent(r Request, d Decision) Event {

@@ -109,10 +109,11 @@ type WorkHandler func(ctx context.Context, w Work) error
 
 // The kinds of work that the domain causes.
 const (
-	WorkMessage   = "slack.message"     // key: request id. Bring its Slack message up to date.
-	WorkExpire    = "request.expire"    // key: request id. Its time to be decided, or redeemed, is over.
-	WorkSettle    = "redemption.settle" // key: request id. An intent may have been left behind.
-	WorkSupersede = "request.supersede" // key: request id. Older pending ones of the same rule give way to it.
+	WorkMessage    = "slack.message"     // key: request id. Bring its Slack message up to date.
+	WorkExpire     = "request.expire"    // key: request id. Its time to be decided, or redeemed, is over.
+	WorkSettle     = "redemption.settle" // key: request id. An intent may have been left behind.
+	WorkBreakGlass = "slack.break_glass" // key: request id. Say aloud that it was approved in an emergency.
+	WorkSupersede  = "request.supersede" // key: request id. Older pending ones of the same rule give way to it.
 )
 
 // Directory knows people as they are right now. Every failed look-up is an

@@ -96,9 +96,11 @@ func agreementsOf(votes []Vote) []agreement {
 }
 
 // Approvers are all entries of all groups, each once, in order.
-func (a Approval) Approvers() []Approver {
+func (a Approval) Approvers() []Approver { return approversOf(a.Groups) }
+
+func approversOf(groups []Group) []Approver {
 	var all []Approver
-	for _, g := range a.Groups {
+	for _, g := range groups {
 		for _, entry := range g.Approvers {
 			if !slices.Contains(all, entry) {
 				all = append(all, entry)

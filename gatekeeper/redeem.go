@@ -118,18 +118,25 @@ func (r Request) stillAllowed(spec CredentialSpec, c Claim, now time.Time) error
 // stillApproved counts the approvals again, with their people as they are now.
 func (r Request) stillApproved(c Claim) error {
 	votes, why := r.standingVotes(c)
-	admitted := r.Rule.Approval.None || satisfied(r.Rule.Approval.Groups, votes)
-	if admitted && satisfiesCurrent(c.Current, votes) {
+	holds := (r.Rule.Approval.None || r.Rule.Approval.agreed(votes)) && satisfiesCurrent(c.Current, votes)
+	if r.BrokenGlass {
+		holds = r.glassOpens(c.Current, votes)
+	}
+	if holds {
 		return nil
 	}
 	return Errorf(CodeAccessDenied, "the approval no longer holds%s; open a new request", why)
 }
 
 // standingVotes are the approvals that would count today, and the first
-// reason why one does not.
+// reason why one does not. Where the glass was broken only the votes that
+// broke it matter.
 func (r Request) standingVotes(c Claim) (votes []agreement, why string) {
 	e := Electorate{Current: c.Current, People: c.People}
 	for _, b := range c.Votes {
+		if r.BrokenGlass && !b.Vote.BreakGlass {
+			continue
+		}
 		reason := b.Standing.refusal()
 		if reason == "" {
 			reason = r.notEntitled(b.Vote, e)

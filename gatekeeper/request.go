@@ -36,11 +36,13 @@ type Request struct {
 	Rule        Rule             `json:"rule"`         // as admitted
 	RulesDigest string           `json:"rules_digest"` // the rules that admitted it
 	Freeze      string           `json:"freeze,omitempty"`
-	Credentials []CredentialSpec `json:"credentials"` // those asked for, of the rule's
-	Binding     string           `json:"binding"`     // see Bind
-	Digest      string           `json:"digest"`      // see ApprovalDigest: what an approval covers
+	BreakGlass  *BreakGlass      `json:"break_glass,omitempty"` // as admitted; nil: nobody may
+	Credentials []CredentialSpec `json:"credentials"`           // those asked for, of the rule's
+	Binding     string           `json:"binding"`               // see Bind
+	Digest      string           `json:"digest"`                // see ApprovalDigest: what an approval covers
 
-	Votes       []Vote       `json:"votes,omitempty"` // counted ones, in order
+	Votes       []Vote       `json:"votes,omitempty"`        // counted ones, in order
+	BrokenGlass bool         `json:"broken_glass,omitempty"` // approved in an emergency, by those of BreakGlass
 	DenyReason  string       `json:"deny_reason,omitempty"`
 	Redemptions []Redemption `json:"redemptions,omitempty"`
 
@@ -88,6 +90,11 @@ type Vote struct {
 	// what was signed, or what the identity provider said. It goes into the
 	// ledger and holds no secret. The door that checked the proof sets it.
 	Evidence json.RawMessage `json:"evidence,omitempty"`
+	// BreakGlass makes an approval one in an emergency: its person has to be
+	// among those who may, and it needs a reason. It counts as an ordinary
+	// approval as well where its person is an ordinary approver too. Somebody
+	// whose ordinary approval counted may repeat it so, which replaces it.
+	BreakGlass bool `json:"break_glass,omitempty"`
 	// As are the approver entries that the person belonged to when the vote
 	// counted; the gate fills it.
 	As []Approver `json:"as,omitempty"`
@@ -154,8 +161,12 @@ func (r Request) DeniedBy() *Vote {
 	return nil
 }
 
-// Quorum is how many people have to agree over all groups.
+// Quorum is how many people have to agree over all groups; in a freeze that
+// only an emergency gets through, how many have to break the glass.
 func (r Request) Quorum() int {
+	if r.Rule.Approval.BreakGlassOnly && r.BreakGlass != nil {
+		return r.BreakGlass.Group.Quorum
+	}
 	sum := 0
 	for _, g := range r.Rule.Approval.Groups {
 		sum += g.Quorum

@@ -53,6 +53,9 @@ type Approval struct {
 	// one (OpenID Connect Core section 2, acr); empty: any.
 	ACR       []string `json:"acr,omitempty"`
 	Supersede bool     `json:"supersede"` // on_newer: supersede
+	// BreakGlassOnly: a freeze holds that only an emergency gets through, so
+	// the groups cannot approve; they can deny.
+	BreakGlassOnly bool `json:"break_glass_only,omitempty"`
 }
 
 // Group is a set of approvers of whom Quorum distinct people must agree. A

@@ -25,27 +25,43 @@ type Electorate struct {
 // (threats row 25).
 func (r Request) Vote(b Ballot, e Electorate, now time.Time) (Request, []Event, error) {
 	b.Vote.At = now.UTC()
+	b.Vote.BreakGlass = b.Vote.BreakGlass && b.Vote.Choice == Approve
 	if why := r.refusal(b, e, now); why != "" {
 		return r, []Event{r.voteEvent(EventVoteRefused, b.Vote, why)}, Errorf(CodeVoteRefused, "%s", why)
 	}
 	b.Vote.As = b.Member
-	r.Votes = append(slices.Clone(r.Votes), b.Vote)
+	r.Votes = append(r.withoutApprovalOf(b.Vote), b.Vote)
 	if b.Vote.Choice == Approve {
 		return r.counted(b.Vote, e, now)
 	}
 	return r.turnedDown(b.Vote, now)
 }
 
+// withoutApprovalOf are the votes but for the person's own earlier approval,
+// which an approval in an emergency replaces: a person counts once.
+func (r Request) withoutApprovalOf(v Vote) []Vote {
+	return slices.DeleteFunc(slices.Clone(r.Votes), func(had Vote) bool {
+		return v.Choice == Approve && had.Choice == Approve && had.Person.Slack == v.Person.Slack
+	})
+}
+
 // counted adds an approval; the last one that was missing approves. Rules
 // that got stricter since the opening must be satisfied too (row 34).
 func (r Request) counted(v Vote, e Electorate, now time.Time) (Request, []Event, error) {
 	counted := r.voteEvent(EventVoteCounted, v, "")
-	votes := agreementsOf(r.Votes)
-	if !satisfied(r.Rule.Approval.Groups, votes) || !satisfiesCurrent(e.Current, votes) {
+	enough, broken := r.approvedNow(e.Current)
+	if !enough {
 		return r, []Event{counted}, nil
 	}
+	r.BrokenGlass = broken
 	r, approved := r.approve(now, personActor(v.Person))
-	return r, []Event{counted, approved}, nil
+	events := []Event{counted, approved}
+	if broken {
+		events = append(events, r.event(EventRequestBreakGlass, now, personActor(v.Person), map[string]any{
+			"break_glass": true, "reason": v.Reason, "channel": r.BreakGlass.Channel, "approvers": approverIDs(r), "freeze": r.Freeze,
+		}))
+	}
+	return r, events, nil
 }
 
 func satisfiesCurrent(d Decision, votes []agreement) bool {
@@ -53,7 +69,7 @@ func satisfiesCurrent(d Decision, votes []agreement) bool {
 	case Allow:
 		return true
 	case NeedApproval:
-		return d.Rule != nil && satisfied(d.Rule.Approval.Groups, votes)
+		return d.Rule != nil && d.Rule.Approval.agreed(votes)
 	}
 	return false
 }
@@ -126,18 +142,39 @@ func (s Standing) refusal() string {
 }
 
 // notAnApprover wants the person in a group of the rule as admitted, and for
-// an approval in one of the rules in force as well.
+// an approval in one of the rules in force as well. Who may break the glass
+// may deny: a denial needs no emergency.
 func (r Request) notAnApprover(b Ballot, current Decision) string {
+	if b.Vote.BreakGlass && b.Vote.Choice == Approve {
+		return r.cannotBreakGlass(b, current)
+	}
 	me := agreement{as: b.Member}
 	in := func(g Group) bool { return belongs(me, g) }
-	if !slices.ContainsFunc(r.Rule.Approval.Groups, in) {
+	mine := slices.ContainsFunc(r.Rule.Approval.Groups, in)
+	if b.Vote.Choice != Approve {
+		mine = mine || slices.ContainsFunc(r.BreakGlass.groups(), in)
+	}
+	if !mine {
 		return "you are not among the approvers of rule " + r.Rule.Name
 	}
-	if b.Vote.Choice != Approve || current.Outcome == Allow {
+	if b.Vote.Choice != Approve {
 		return ""
 	}
-	if current.Outcome == Refuse || current.Rule == nil {
+	return r.outOfForce(me, current)
+}
+
+// outOfForce says why the rules in force take no ordinary approval of me.
+func (r Request) outOfForce(me agreement, current Decision) string {
+	in := func(g Group) bool { return belongs(me, g) }
+	switch {
+	case r.Rule.Approval.BreakGlassOnly:
+		return r.Environment + " is frozen by " + r.Freeze + "; only those who may break the glass can approve"
+	case current.Outcome == Allow:
+		return ""
+	case current.Outcome == Refuse || current.Rule == nil:
 		return "the rules in force no longer allow this: " + current.Reason
+	case current.Rule.Approval.BreakGlassOnly:
+		return r.Environment + " is frozen by " + current.Freeze + "; only those who may break the glass can approve"
 	}
 	if !slices.ContainsFunc(current.Rule.Approval.Groups, in) {
 		return "you are no longer among the approvers of rule " + current.Rule.Name
@@ -147,7 +184,8 @@ func (r Request) notAnApprover(b Ballot, current Decision) string {
 
 func (r Request) alreadyVoted(v Vote) string {
 	for _, had := range r.Votes {
-		if had.Person.Slack == v.Person.Slack && had.Choice == v.Choice {
+		again := had.BreakGlass || !v.BreakGlass // an ordinary approval may be repeated in an emergency
+		if had.Person.Slack == v.Person.Slack && had.Choice == v.Choice && again {
 			return "your vote is already counted"
 		}
 	}
@@ -205,6 +243,20 @@ func (r Request) approvals(current Decision) []Approval {
 	return all
 }
 
+// electing are the groups that matter for a vote. Those of the break glass
+// matter to nobody's ordinary approval, so their look-up cannot fail it.
+func (r Request) electing(v Vote, current Decision) []Group {
+	var all []Group
+	for _, a := range r.approvals(current) {
+		all = append(all, a.Groups...)
+	}
+	if v.BreakGlass || v.Choice != Approve {
+		all = append(all, r.BreakGlass.groups()...)
+		all = append(all, current.BreakGlass.groups()...)
+	}
+	return all
+}
+
 func (r Request) voteEvent(t EventType, v Vote, why string) Event {
 	data := map[string]any{"choice": v.Choice, "via": v.Via, "team": v.Person.Team}
 	for key, value := range map[string]string{"reason": v.Reason, "refused": why, "proof": string(v.Proof)} {
@@ -217,6 +269,9 @@ func (r Request) voteEvent(t EventType, v Vote, why string) Event {
 	}
 	if len(v.Evidence) > 0 {
 		data["evidence"] = v.Evidence
+	}
+	if v.BreakGlass {
+		data["break_glass"] = true
 	}
 	return r.event(t, v.At, personActor(v.Person), data)
 }

@@ -146,6 +146,9 @@ func explainText(w world, workload gatekeeper.Workload, environment string, d ga
 	for _, g := range d.Rule.Approval.Groups {
 		fmt.Fprintf(w.stdout, "  %d of %s%s\n", g.Quorum, groupName(g), list(g.Approvers))
 	}
+	if g := d.BreakGlass; g != nil {
+		fmt.Fprintf(w.stdout, "  in an emergency: %d of %s%s, said aloud in %s\n", g.Group.Quorum, groupName(g.Group), list(g.Group.Approvers), orDefault(g.Channel))
+	}
 }
 
 func outcome(d gatekeeper.Decision) string {
@@ -173,6 +176,13 @@ func list(approvers []gatekeeper.Approver) string {
 	return strings.Join(all, ", ")
 }
 
+func orDefault(channel string) string {
+	if channel == "" {
+		return "the request's channel"
+	}
+	return channel
+}
+
 func explainJSON(w world, d gatekeeper.Decision) error {
 	name := ""
 	if d.Rule != nil {
@@ -185,8 +195,9 @@ func explainJSON(w world, d gatekeeper.Decision) error {
 		Rule       string                  `json:"rule"`
 		Reason     string                  `json:"reason"`
 		Freeze     string                  `json:"freeze,omitempty"`
+		BreakGlass *gatekeeper.BreakGlass  `json:"break_glass,omitempty"`
 		Considered []gatekeeper.Considered `json:"considered"`
-	}{d.Outcome.String(), name, d.Reason, d.Freeze, d.Considered})
+	}{d.Outcome.String(), name, d.Reason, d.Freeze, d.BreakGlass, d.Considered})
 }
 
 func rulesTest(w world, c *cli.Context) error {

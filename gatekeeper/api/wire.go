@@ -41,6 +41,7 @@ type Approval struct {
 	ApprovedBy []Voter `json:"approved_by"`
 	DeniedBy   *Voter  `json:"denied_by"`
 	DenyReason string  `json:"deny_reason"`
+	BreakGlass bool    `json:"break_glass,omitempty"` // approved in an emergency
 }
 
 // Voter is a person who voted.
@@ -85,7 +86,7 @@ func FromRequest(r gatekeeper.Request, url string) Request {
 			Issuer: r.Workload.IssuerURL, Subject: r.Workload.Subject, Repository: r.Workload.Repository,
 			Ref: r.Workload.Ref, SHA: r.Workload.SHA, Actor: r.Workload.Actor, RunURL: r.Workload.RunURL,
 		},
-		Approval:    Approval{Quorum: r.Quorum(), ApprovedBy: []Voter{}, DenyReason: r.DenyReason},
+		Approval:    Approval{Quorum: r.Quorum(), ApprovedBy: []Voter{}, DenyReason: r.DenyReason, BreakGlass: r.BrokenGlass},
 		Credentials: []Spec{}, CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(), URL: url + "/requests/" + r.ID,
 	}
 	for _, v := range r.ApprovedBy() {

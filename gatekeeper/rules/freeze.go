@@ -15,6 +15,7 @@ type freeze struct {
 	Weekly       *weekly
 	Deny         bool
 	Group        gatekeeper.Group // who has to agree as well, unless Deny
+	patterns     []pattern
 }
 
 // weekly is a window that comes each week, in the local time of a place: at
@@ -28,9 +29,7 @@ type weekly struct {
 
 // touches says whether the freeze holds for an environment at a time.
 func (f freeze) touches(environment string, now time.Time) bool {
-	if !slices.ContainsFunc(f.Environments, func(e string) bool {
-		return gatekeeper.FoldEnvironment(e) == gatekeeper.FoldEnvironment(environment)
-	}) {
+	if !anyMatches(f.patterns, environment) {
 		return false
 	}
 	if f.Weekly != nil {
@@ -50,21 +49,25 @@ func (w weekly) holds(now time.Time) bool {
 	return on(local.Weekday()) && minute >= w.From || on(yesterday) && minute <= w.To
 }
 
-// apply makes a decision stricter by every freeze that holds.
+// apply makes a decision stricter by every freeze that holds, and says who
+// may break the glass.
 func (r *Rules) apply(d gatekeeper.Decision, environment string, now time.Time) gatekeeper.Decision {
+	glass := r.glassOf(environment)
 	for _, f := range r.freezes {
-		if !f.touches(environment, now) {
-			continue
-		}
-		d.Freeze = f.Name
-		if f.Deny {
+		switch {
+		case !f.touches(environment, now):
+		case !f.Deny:
+			d = f.harden(d)
+		case glass != nil && glass.Overrides:
+			d = f.close(d, environment)
+		default:
+			d.Freeze = f.Name
 			d.Outcome = gatekeeper.Refuse
 			d.Reason = environment + " is frozen by " + f.Name + f.until()
 			return d
 		}
-		d = f.harden(d)
 	}
-	return d
+	return r.emergency(d, environment)
 }
 
 func (f freeze) until() string {
@@ -76,12 +79,24 @@ func (f freeze) until() string {
 
 // harden adds the freeze's group to a copy of the rule.
 func (f freeze) harden(d gatekeeper.Decision) gatekeeper.Decision {
+	d = f.stricter(d, func(a *gatekeeper.Approval) { a.Groups = append(slices.Clone(a.Groups), f.Group) })
+	d.Reason += "; freeze " + f.Name + " wants its own approvers too"
+	return d
+}
+
+// close leaves the rule to those who may break the glass.
+func (f freeze) close(d gatekeeper.Decision, environment string) gatekeeper.Decision {
+	d = f.stricter(d, func(a *gatekeeper.Approval) { a.BreakGlassOnly = true })
+	d.Reason = environment + " is frozen by " + f.Name + f.until() + "; only those who may break the glass can approve"
+	return d
+}
+
+// stricter changes a copy of the rule, which then always asks people.
+func (f freeze) stricter(d gatekeeper.Decision, change func(*gatekeeper.Approval)) gatekeeper.Decision {
 	rule := *d.Rule
 	rule.Approval.None = false
-	rule.Approval.Groups = append(slices.Clone(rule.Approval.Groups), f.Group)
+	change(&rule.Approval)
 	rule.Digest = digest([]string{rule.Digest, digest(f)})
-	d.Rule = &rule
-	d.Outcome = gatekeeper.NeedApproval
-	d.Reason += "; freeze " + f.Name + " wants its own approvers too"
+	d.Rule, d.Freeze, d.Outcome = &rule, f.Name, gatekeeper.NeedApproval
 	return d
 }

@@ -63,12 +63,7 @@ func (p *parser) rule(v conf.Value) {
 	r.Name = p.name(o.Get("name"))
 	r.observe = o.Get("mode").Enum("enforce", "enforce", "observe") == "observe"
 	r.match = p.match(at.match, &at)
-	for _, e := range at.environment.Strings() {
-		r.environments = append(r.environments, compile(e, true))
-	}
-	if !at.environment.Present() {
-		at.environment.Fault("is missing; name the environments that the rule is for")
-	}
+	_, r.environments = environments(at.environment, "name the environments that the rule is for")
 	r.Approval = approval(at.approval)
 	r.Notify = notify(o.Get("notify"))
 	r.Credentials = credentials(o.Get("credentials"), &at)
@@ -205,24 +200,10 @@ func (m matcher) canonical() string {
 	return b.String()
 }
 
-func (p *parser) breakGlass(v conf.Value) {
-	o := v.Object()
-	g := BreakGlass{Environments: o.Get("environments").Strings(), Channel: channel(o.Get("notify"))}
-	g.Group = gatekeeper.Group{Name: "break-glass", Approvers: approvers(o.Get("approvers")), Quorum: o.Get("quorum").Int(1, 1)}
-	if len(g.Environments) == 0 {
-		o.Get("environments").Fault("is missing; name the environments that it is for")
-	}
-	o.Close()
-	v.Warn("break_glass is read, and this version offers nobody to use it")
-	p.rules.glass = append(p.rules.glass, g)
-}
-
 func (p *parser) freeze(v conf.Value) {
 	o := v.Object()
-	f := freeze{Name: p.name(o.Get("name")), Environments: o.Get("environments").Strings()}
-	if len(f.Environments) == 0 {
-		o.Get("environments").Fault("is missing; name the environments that are frozen")
-	}
+	f := freeze{Name: p.name(o.Get("name"))}
+	f.Environments, f.patterns = environments(o.Get("environments"), "name the environments that are frozen")
 	from, to, schedule := o.Get("from"), o.Get("to"), o.Get("schedule")
 	f.From, f.To = from.Time(), to.Time()
 	switch {

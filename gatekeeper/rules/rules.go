@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -17,7 +16,7 @@ import (
 type Rules struct {
 	rules   []*rule
 	freezes []freeze
-	glass   []BreakGlass
+	glass   []glass
 	tests   []Test
 	digest  string
 
@@ -55,25 +54,6 @@ func (r *Rules) Each(visit func(gatekeeper.Rule)) {
 	for _, rule := range r.rules {
 		visit(rule.Rule)
 	}
-}
-
-// BreakGlass says who may approve in an emergency.
-type BreakGlass struct {
-	Environments []string
-	Group        gatekeeper.Group
-	Channel      string
-}
-
-// BreakGlass is the first entry for an environment, nil when there is none.
-func (r *Rules) BreakGlass(environment string) *BreakGlass {
-	for _, g := range r.glass {
-		if slices.ContainsFunc(g.Environments, func(e string) bool {
-			return gatekeeper.FoldEnvironment(e) == gatekeeper.FoldEnvironment(environment)
-		}) {
-			return &g
-		}
-	}
-	return nil
 }
 
 // seal indexes the rules by repository and digests them.

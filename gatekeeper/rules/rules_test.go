@@ -176,7 +176,10 @@ func TestFaults(t *testing.T) {
 		"warns of going around":  {credential(arn), "workload_token can be gone around"},
 		"warns of no credential": {approvalOf + "{approvers: [slack:S0R]}\n", "gives no credentials"},
 		"warns of step_up":       {approvalOf + "{approvers: [slack:S0R], step_up: passkey}\n", "no approval can satisfy passkey in this version"},
-		"warns of break_glass":   {"break_glass:\n  - {environments: [x], approvers: [slack:S0R]}\n", "offers nobody to use it"},
+		"break glass nowhere":    {"break_glass:\n  - {approvers: [slack:S0R]}\n", "2:5: environments: is missing"},
+		"break glass by nobody":  {"break_glass:\n  - {environments: [x]}\n", "2:5: approvers: is missing"},
+		"break glass by too few": {"break_glass:\n  - {environments: [x], approvers: [slack:U0B], quorum: 2}\n", "2 people have to agree and only 1 are listed"},
+		"warns of silent glass":  {"break_glass:\n  - {environments: [x], approvers: [slack:S0R]}\n", "notify: is missing"},
 		"warns of reminders":     {rule("repository: a/b") + "    notify: {remind_after: 10m}\n", "reminds nobody"},
 		"warns of a shadow":      {rule("repository: a/*") + strings.Replace(strings.TrimPrefix(rule("repository: a/b, ref: x"), "rules:\n"), "name: r", "name: s", 1), "rule s can never match: rule r before it"},
 	} {
