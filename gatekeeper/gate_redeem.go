@@ -129,7 +129,8 @@ func (g *Gate) exchange(ctx context.Context, grant Grant, subjectToken string) (
 func resultOf(c Credential, err error) Result {
 	switch {
 	case err == nil:
-		return Result{State: RedemptionSucceeded, Detail: c.holder(), Data: map[string]any{"expires_at": c.ExpiresAt}}
+		return Result{State: RedemptionSucceeded, Detail: c.holder(), Handle: c.Handle, ExpiresAt: c.ExpiresAt,
+			Data: map[string]any{"expires_at": c.ExpiresAt, "handle": c.Handle}}
 	case CodeOf(err) == CodeExchangeFailed || CodeOf(err) == CodeUnavailable:
 		return Result{State: RedemptionFailed, Detail: description(err)}
 	}

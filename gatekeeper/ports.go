@@ -151,3 +151,24 @@ type Exchanger interface {
 	// the spec needs none. It retries only what may be retried, within ctx.
 	Exchange(ctx context.Context, g Grant, subjectToken string) (Credential, error)
 }
+
+// Revoker is an Exchanger that knows how what it handed out is taken back.
+// All of ours are; whether anything can be revoked is the cloud's to say.
+type Revoker interface {
+	// Revoke takes back what the redemption handed out for spec. It is
+	// idempotent: what is revoked already, or over, is revoked. nil: the cloud
+	// was asked and did so, or the Revocation says what people have to do.
+	// Errors are temporary ([CodeUnavailable]) or the cloud's refusal
+	// ([CodeExchangeFailed]).
+	Revoke(ctx context.Context, spec CredentialSpec, d Redemption) (Revocation, error)
+}
+
+// Revocation is what became of a credential that was to be taken back. Its
+// zero value is not revoked.
+type Revocation struct {
+	Revoked bool   // it opens nothing any more
+	Detail  string // one sentence on what was done, or why it cannot be
+	// Todo is what people can do where the cloud revokes no such credential,
+	// ready to paste: a policy or a command. Empty where nothing is left to do.
+	Todo string
+}

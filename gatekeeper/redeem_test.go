@@ -1,6 +1,9 @@
 package gatekeeper
 
 import (
+	"fmt"
+	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -189,10 +192,42 @@ func TestIntentLeftBehind(t *testing.T) {
 }
 
 func TestSecretsDoNotPrint(t *testing.T) {
-	c := Credential{Name: "deploy", Type: "aws", AWS: &AWSCredential{SecretAccessKey: "canary", SessionToken: "canary"}}
-	for _, text := range []string{c.String(), c.GoString(), c.AWS.String(), c.AWS.GoString(), c.LogValue().String(), c.AWS.LogValue().String()} {
-		if strings.Contains(text, "canary") {
-			t.Errorf("%q shows a secret", text)
+	const secret = "canary"
+	for _, c := range []Credential{
+		{Type: "aws", AWS: &AWSCredential{SecretAccessKey: secret, SessionToken: secret}},
+		{Type: "gcp", GCP: &GCPCredential{AccessToken: secret, IDToken: secret}},
+		{Type: "azure", Azure: &AzureCredential{AccessToken: secret, FederatedToken: secret}},
+		{Type: "vault", Vault: &VaultCredential{Token: secret}},
+		{Type: "github", GitHub: &GitHubCredential{Token: secret}},
+		{Type: "oidc", OIDC: &OIDCCredential{Token: secret}},
+	} {
+		inner := reflect.ValueOf(c).FieldByNameFunc(func(name string) bool { return strings.EqualFold(name, c.Type) })
+		for _, v := range []any{c, &c, inner.Interface(), inner.Elem().Interface()} {
+			log := &strings.Builder{}
+			slog.New(slog.NewJSONHandler(log, nil)).Info("issued", "credential", v)
+			told := fmt.Sprintf("%v %+v %#v %s", v, v, v, v) + log.String() + c.holder()
+			if strings.Contains(told, secret) {
+				t.Errorf("%s shows a secret: %s", c.Type, told)
+			}
+		}
+	}
+}
+
+// Each type asks for a second token of the CI's in exactly one way.
+func TestSubjectTokenAudience(t *testing.T) {
+	for _, way := range []Exchange{ExchangeWorkloadToken, ExchangeGatekeeperToken, ExchangeAssumeRole, ""} {
+		for _, spec := range []CredentialSpec{
+			{AWS: &AWSSpec{Exchange: way, Audience: "aud"}}, {GCP: &GCPSpec{Exchange: way, Audience: "aud"}},
+			{Azure: &AzureSpec{Exchange: way, Audience: "aud"}}, {Vault: &VaultSpec{Exchange: way, Audience: "aud"}},
+		} {
+			if got := spec.SubjectTokenAudience(); (got == "aud") != (way == ExchangeWorkloadToken) || spec.Way() != way {
+				t.Errorf("%+v: %q by %q", spec, got, spec.Way())
+			}
+		}
+	}
+	for _, spec := range []CredentialSpec{{GitHub: &GitHubSpec{}}, {OIDC: &OIDCSpec{Audience: "aud"}}, {}} {
+		if got := spec.SubjectTokenAudience(); got != "" {
+			t.Errorf("%+v: %q", spec, got)
 		}
 	}
 }

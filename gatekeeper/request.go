@@ -129,6 +129,10 @@ type Redemption struct {
 	At         time.Time       `json:"at"`
 	SettleBy   time.Time       `json:"settle_by"`        // still intended after this: unknown
 	Detail     string          `json:"detail,omitempty"` // the assumed role, or the cloud's error code
+	// Handle names what was handed out to its cloud, for revocation; never a
+	// secret. ExpiresAt is when it ends by itself.
+	Handle    string    `json:"handle,omitempty"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
 // Final says whether no person can change the request any more.

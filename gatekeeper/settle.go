@@ -10,6 +10,9 @@ type Result struct {
 	State  RedemptionState
 	Detail string         // the assumed role, or the cloud's error; never a secret
 	Data   map[string]any // more for the ledger: expiry, session, …
+
+	Handle    string    // of what was handed out; see [Redemption]
+	ExpiresAt time.Time // of what was handed out
 }
 
 // Settle records the result of an intended redemption. One that is settled
@@ -29,7 +32,7 @@ func (r Request) Settle(id string, res Result, now time.Time) (Request, []Event,
 func (r Request) settle(i int, res Result, now time.Time) (Request, Event) {
 	r.Redemptions = slices.Clone(r.Redemptions)
 	red := &r.Redemptions[i]
-	red.State, red.Detail = res.State, res.Detail
+	red.State, red.Detail, red.Handle, red.ExpiresAt = res.State, res.Detail, res.Handle, res.ExpiresAt.UTC()
 	names := map[RedemptionState]EventType{
 		RedemptionSucceeded: EventRedemptionSucceeded,
 		RedemptionFailed:    EventRedemptionFailed,

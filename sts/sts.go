@@ -28,3 +28,12 @@ func (e Exchangers) Exchange(ctx context.Context, g gatekeeper.Grant, subjectTok
 	c.Name, c.Type = spec.Name, spec.Type
 	return c, nil
 }
+
+// Revoke implements gatekeeper.Revoker by the credential's type.
+func (e Exchangers) Revoke(ctx context.Context, spec gatekeeper.CredentialSpec, d gatekeeper.Redemption) (gatekeeper.Revocation, error) {
+	revoker, ok := e[spec.Type].(gatekeeper.Revoker)
+	if !ok {
+		return gatekeeper.Revocation{Detail: "nothing here knows how credentials of type " + spec.Type + " are taken back"}, nil
+	}
+	return revoker.Revoke(ctx, spec, d)
+}

@@ -1,90 +1,94 @@
 package rules
 
 import (
-	"encoding/json"
+	"net/url"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/conf"
 )
 
-// What STS takes (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-// and API_AssumeRoleWithWebIdentity.html; threats row 38).
-const (
-	minSession    = 15 * time.Minute
-	maxSession    = 12 * time.Hour
-	maxChained    = time.Hour // a role that assumes a role
-	maxPolicy     = 2048
-	maxPolicyARNs = 10
-)
-
 var (
 	credentialName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-	roleARN        = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}$`)
-	policyARN      = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]{1,512}$`)
-	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,1000}$`)
-	region         = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
+	// audiences are compared byte by byte; what nobody can see would never fit.
+	audienceShape = regexp.MustCompile(`^[!-~]{1,255}$`)
 )
+
+// credentialTypes are the kinds in the order in which they are told.
+var credentialTypes = []string{"aws", "gcp", "azure", "vault", "github", "oidc"}
 
 func credentials(v conf.Value, at *places) []gatekeeper.CredentialSpec {
 	o := v.Object()
 	specs := []gatekeeper.CredentialSpec{}
 	for _, name := range o.Keys() {
-		inner := o.Get(name).Object()
 		if !credentialName.MatchString(name) {
 			o.KeyFault(name, "is no name; lower-case letters, digits and dashes are taken, 32 at most")
 		}
-		aws := inner.Get("aws")
-		if !aws.Present() {
-			aws.Fault("is missing; say what the credential is for")
-		}
-		inner.Close()
-		if aws.Present() {
-			specs = append(specs, gatekeeper.CredentialSpec{Name: name, Type: "aws", AWS: awsSpec(aws, at)})
+		if spec, exchange, ok := credential(o.Get(name).Object()); ok {
+			spec.Name = name
+			specs, at.exchanges = append(specs, spec), append(at.exchanges, exchange)
 		}
 	}
 	return specs
 }
 
-func awsSpec(v conf.Value, at *places) *gatekeeper.AWSSpec {
-	o := v.Object()
-	s := &gatekeeper.AWSSpec{
-		RoleARN: shaped(o.Get("role_arn"), roleARN, "arn:aws:iam::111122223333:role/name", true),
-		Exchange: gatekeeper.Exchange(o.Get("exchange").Enum("workload_token",
-			"workload_token", "gatekeeper_token", "assume_role")),
-		Audience:        o.Get("audience").String("sts.amazonaws.com"),
-		SessionDuration: o.Get("session_duration").Duration(minSession),
-		SessionPolicy:   sessionPolicy(o.Get("session_policy")),
-		ExternalID:      shaped(o.Get("external_id"), externalID, "2 to 1000 of letters, digits and +=,.@:/-", false),
-		Region:          shaped(o.Get("region"), region, "eu-west-1", false),
-	}
-	for _, item := range o.Get("policy_arns").Items() {
-		if arn := shaped(item, policyARN, "arn:aws:iam::111122223333:policy/name", true); arn != "" {
-			s.PolicyARNs = append(s.PolicyARNs, arn)
+// credential reads what is exactly one of the types. exchange is where its way
+// stands.
+func credential(o *conf.Object) (spec gatekeeper.CredentialSpec, exchange conf.Value, ok bool) {
+	for _, kind := range credentialTypes {
+		v := o.Get(kind)
+		switch {
+		case !v.Present():
+		case ok:
+			v.Fault("%s stands already; a credential is of one type, give each its own name", spec.Type)
+		default:
+			inner := v.Object()
+			spec, ok = specOf(kind, inner), true
+			if kind != "github" && kind != "oidc" { // those have one way only
+				exchange = inner.Get("exchange")
+			}
+			inner.Close()
 		}
 	}
-	if len(s.PolicyARNs) > maxPolicyARNs {
-		o.Get("policy_arns").Fault("%d are given; STS takes %d at most", len(s.PolicyARNs), maxPolicyARNs)
+	if !ok {
+		o.Fault("says not what it is for; one of %s is wanted", strings.Join(credentialTypes, ", "))
 	}
-	sessionDuration(o.Get("session_duration"), *s)
-	if s.Exchange != gatekeeper.ExchangeAssumeRole && s.ExternalID != "" {
-		o.Get("external_id").Fault("is for exchange: assume_role only; AssumeRoleWithWebIdentity takes none")
-	}
-	at.exchanges = append(at.exchanges, o.Get("exchange"))
 	o.Close()
-	return s
+	return spec, exchange, ok
 }
 
-func sessionDuration(v conf.Value, s gatekeeper.AWSSpec) {
-	most := maxSession
-	if s.Exchange == gatekeeper.ExchangeAssumeRole {
-		most = maxChained // our own identity is a role as well, almost always
+func specOf(kind string, o *conf.Object) gatekeeper.CredentialSpec {
+	spec := gatekeeper.CredentialSpec{Type: kind}
+	switch kind {
+	case "aws":
+		spec.AWS = awsSpec(o)
+	case "gcp":
+		spec.GCP = gcpSpec(o)
+	case "azure":
+		spec.Azure = azureSpec(o)
+	case "vault":
+		spec.Vault = vaultSpec(o)
+	case "github":
+		spec.GitHub = githubSpec(o)
+	case "oidc":
+		spec.OIDC = oidcSpec(o)
 	}
-	if s.SessionDuration < minSession || s.SessionDuration > most {
-		v.Fault("%s was found; STS takes %s to %s for exchange: %s", s.SessionDuration, minSession, most, s.Exchange)
+	return spec
+}
+
+// tokenWay is the exchange of clouds that take a token. Where nothing is said
+// it is the way that no job can go around.
+func tokenWay(v conf.Value) gatekeeper.Exchange {
+	return gatekeeper.Exchange(v.Enum("gatekeeper_token", "gatekeeper_token", "workload_token"))
+}
+
+func audience(v conf.Value, def string) string {
+	s := v.String(def)
+	if s != def && !audienceShape.MatchString(s) {
+		v.Fault("%q was found; 1 to 255 visible ASCII characters without spaces are wanted", s)
 	}
+	return s
 }
 
 func shaped(v conf.Value, shape *regexp.Regexp, example string, required bool) string {
@@ -98,23 +102,17 @@ func shaped(v conf.Value, shape *regexp.Regexp, example string, required bool) s
 	return s
 }
 
-// sessionPolicy is written as YAML and sent as compact JSON.
-func sessionPolicy(v conf.Value) string {
-	if !v.Present() || (v.IsMap() && len(v.Object().Keys()) == 0) {
-		return ""
-	}
-	if !v.IsMap() {
-		v.Fault("has to be a policy written as a map, with Version and Statement")
-		return ""
-	}
-	body, err := json.Marshal(v.Any())
+// secureAddress wants https, and http for loopback only: a token travels there.
+func secureAddress(v conf.Value, example string) string {
+	s := strings.TrimSuffix(v.Required(), "/")
+	u, err := url.Parse(s)
 	switch {
-	case err != nil:
-		v.Fault("cannot be written as JSON: %v", err)
-	case len(body) > maxPolicy:
-		v.Fault("has %d characters as JSON; STS takes %d", len(body), maxPolicy)
-	case !strings.Contains(string(body), `"Statement"`):
-		v.Fault("has no Statement, so it would allow nothing")
+	case s == "":
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || (u.Path != "" && u.Path != "/"):
+		v.Fault("%q was found; %s is wanted", s, example)
+	case u.Scheme == "http" && gatekeeper.Loopback(u.Hostname()):
+	case u.Scheme != "https":
+		v.Fault("%q has to be https; http is taken for loopback only", s)
 	}
-	return string(body)
+	return s
 }

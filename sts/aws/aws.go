@@ -69,7 +69,9 @@ func (e *Exchanger) Exchange(ctx context.Context, g gatekeeper.Grant, subjectTok
 	if err != nil {
 		return gatekeeper.Credential{}, told(err)
 	}
-	return credential(session, *spec, region)
+	c, err := credential(session, *spec, region)
+	c.Handle = issuer.SessionName(g)
+	return c, err
 }
 
 // session is what all ways of asking STS give.
