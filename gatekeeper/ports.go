@@ -43,6 +43,9 @@ type Store interface {
 	// UseToken binds (iss, jti) to the bytes of a token until it expires, and
 	// refuses a second token that carries the same jti (threats row 17).
 	UseToken(ctx context.Context, issuerURL string, t Token) error
+	// Once records c unless something was recorded under the key before, in
+	// one transaction; first tells which. Keys are kept for at least keep.
+	Once(ctx context.Context, key string, keep time.Duration, c Change) (first bool, err error)
 	// Watch gives a channel that receives after each change of the request.
 	// It never blocks the writer: changes merge. stop releases it.
 	Watch(id string) (changed <-chan struct{}, stop func())

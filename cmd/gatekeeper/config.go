@@ -235,6 +235,9 @@ func (r *configReader) github(v conf.Value) {
 	if len(g.PrivateKey) == 0 {
 		o.Get("private_key_file").Fault("is missing; GitHub makes it on the App's page")
 	}
+	if v := o.Get("webhook_secret"); v.Present() && g.WebhookSecret == "" {
+		v.Fault("is empty, so anybody could sign webhooks; set the secret of the App's page, or leave the key out to take none")
+	}
 	r.c.GitHub = g
 }
 

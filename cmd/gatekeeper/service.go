@@ -21,7 +21,6 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/sts"
 	"github.com/gatekeeper-ci/gatekeeper/sts/aws"
 	"github.com/gatekeeper-ci/gatekeeper/sts/issuer"
-	"github.com/gatekeeper-ci/gatekeeper/webhook/github"
 	"github.com/gatekeeper-ci/gatekeeper/webhook/slack"
 )
 
@@ -39,6 +38,7 @@ type service struct {
 	issuer  *issuer.Issuer
 	runner  *store.Runner
 	metrics *metrics
+	github  githubSide
 
 	public, admin net.Listener
 	drain         context.Context
@@ -111,13 +111,12 @@ func (s *service) openGate(context.Context) error {
 	if err != nil {
 		return err
 	}
-	runs, err := s.runs()
-	if err != nil {
+	if err := s.openGitHub(); err != nil {
 		return err
 	}
 	exchanger := sts.Exchangers{"aws": aws.New(aws.Options{Region: s.cfg.AWSRegion, Endpoint: s.cfg.STSEndpoint, Minter: s.issuer, Logger: s.log})}
 	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
-		Verifier: verifier, Rules: s.live, Store: s.store, Directory: directory, Exchanger: exchanger, Runs: runs,
+		Verifier: verifier, Rules: s.live, Store: s.store, Directory: directory, Exchanger: exchanger, Runs: s.runs(),
 		People: s.cfg.People, Logger: s.log, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
 		Sole: true, Started: time.Now(),
 	})
@@ -130,16 +129,13 @@ func (s *service) openGate(context.Context) error {
 	}
 	handlers := s.gate.Handlers()
 	maps.Copy(handlers, s.slack.Handlers())
+	hooks, err := s.openWebhook()
+	if err != nil {
+		return err
+	}
+	maps.Copy(handlers, hooks)
 	s.runner = store.NewRunner(s.store, store.RunnerOptions{Handlers: handlers, Logger: s.log})
 	return nil
-}
-
-// runs is nil, not a nil pointer, where no GitHub App is configured.
-func (s *service) runs() (gatekeeper.Runs, error) {
-	if s.cfg.GitHub == nil {
-		return nil, nil
-	}
-	return github.New(github.Options{APIURL: s.cfg.GitHub.APIURL, AppID: s.cfg.GitHub.AppID, PrivateKey: s.cfg.GitHub.PrivateKey})
 }
 
 // listen binds both ports before anything is said to be up. Listeners that
@@ -165,6 +161,7 @@ func (s *service) handler() http.Handler {
 	mux.Handle("/v1/", calls)
 	mux.Handle("/openapi.yaml", calls)
 	mux.Handle("POST /webhook/slack/interactions", s.slack.Interactions())
+	s.handleGitHub(mux)
 	mux.Handle("/.well-known/", s.issuer.Handler())
 	mux.Handle("/requests", web.Handler())
 	mux.Handle("/requests/", web.Handler())

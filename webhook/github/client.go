@@ -1,5 +1,6 @@
-// Package github asks GitHub, as the installed GitHub App, what a token does
-// not tell: who re-ran a run and who wrote what it deploys.
+// Package github is the gatekeeper as a GitHub App: it takes the webhooks that
+// GitHub sends, and asks GitHub what a token does not tell, such as who re-ran
+// a run and who wrote what it deploys.
 package github
 
 import (

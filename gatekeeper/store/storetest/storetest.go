@@ -27,7 +27,7 @@ type Backend interface {
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	for name, test := range map[string]func(*testing.T, Backend){
 		"open once": openOnce, "compare and swap": compareAndSwap, "token replay": tokenReplay, "pending is counted": pendingIsCounted,
-		"older": older, "watch": watch, "notes": notes, "refusals leave nothing": refusals, "not found": notFound, "numbers stay": numbers,
+		"older": older, "watch": watch, "notes": notes, "refusals leave nothing": refusals, "once": once, "not found": notFound, "numbers stay": numbers,
 		"find": find, "notes of a kind": notesOfAKind,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -111,6 +111,28 @@ func tokenReplay(t *testing.T, b Backend) {
 		if err := b.UseToken(t.Context(), c.issuer, token); gatekeeper.CodeOf(err) != c.code {
 			t.Errorf("%s %s: %v, want %q", c.issuer, c.hash, err, c.code)
 		}
+	}
+}
+
+// Threats row 41: what comes in twice is recorded once, with all it causes.
+func once(t *testing.T, b Backend) {
+	var firsts atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			e := gatekeeper.Event{ID: fmt.Sprint("evt_", i), Type: gatekeeper.EventRulesLoaded}
+			first, err := b.Once(t.Context(), "delivery", time.Hour, gatekeeper.Change{Events: []gatekeeper.Event{e}})
+			if err != nil {
+				t.Error(err)
+			}
+			if first {
+				firsts.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if first, err := b.Once(t.Context(), "another", time.Hour, gatekeeper.Change{}); !first || err != nil || firsts.Load() != 1 {
+		t.Fatalf("%d were the first of twenty; another key: %v, %v", firsts.Load(), first, err)
 	}
 }
 
