@@ -11,7 +11,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,16 +19,6 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 )
-
-// Issuer is one trusted issuer.
-type Issuer struct {
-	Name       string   // what rules call it; "" is the type
-	Type       string   // github, gitlab, buildkite, circleci, bitbucket or oidc
-	URL        string   // exactly the tokens' iss; "" is the type's default
-	Audience   string   // the one audience that tokens for us have
-	Owners     []string // whose workloads: needed where an issuer signs for everybody
-	Algorithms []string // nil: RS256; ES256 can be added
-}
 
 // Options of a Verifier. Issuers is needed.
 type Options struct {
@@ -96,52 +85,6 @@ func (v *Verifier) trust(i Issuer, client *http.Client) (*trusted, error) {
 	return t, nil
 }
 
-// Complete fills in the type's defaults and says what is wrong with the rest.
-func (i Issuer) Complete() (Issuer, error) {
-	known, ok := vendors()[i.Type]
-	if !ok {
-		return i, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "issuer type %q is none of github, gitlab, buildkite, circleci, bitbucket, oidc", i.Type)
-	}
-	if i.Name == "" {
-		i.Name = i.Type
-	}
-	if i.URL == "" {
-		i.URL = known.url
-	}
-	if i.Algorithms == nil {
-		i.Algorithms = []string{oidc.RS256}
-	}
-	for _, alg := range i.Algorithms {
-		if alg != oidc.RS256 && alg != oidc.ES256 {
-			return i, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "issuer %s: algorithm %q is not taken; RS256 and ES256 are", i.Name, alg)
-		}
-	}
-	if err := secureURL(i.URL); err != nil {
-		return i, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "issuer %s: url %q %v", i.Name, i.URL, err)
-	}
-	if i.Audience == "" {
-		return i, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "issuer %s: audience is missing", i.Name)
-	}
-	if len(i.Owners) == 0 && known.shared != nil && known.shared(i.URL) {
-		return i, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "issuer %s: %s signs for everybody, so owners has to say whose workloads are meant", i.Name, i.URL)
-	}
-	return i, nil
-}
-
-// secureURL takes https, and http on loopback only.
-func secureURL(raw string) error {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("is no plain URL such as https://issuer.example.com")
-	case u.Scheme == "https":
-		return nil
-	case u.Scheme == "http" && gatekeeper.Loopback(u.Hostname()):
-		return nil
-	}
-	return errors.New("has to be https")
-}
-
 // Verify implements gatekeeper.Verifier. The issuer is looked up by exact
 // equality before anything is fetched (CVE-2025-52477, CVE-2026-22772).
 func (v *Verifier) Verify(ctx context.Context, raw, audience string) (gatekeeper.Workload, error) {
@@ -164,6 +107,9 @@ func (v *Verifier) Verify(ctx context.Context, raw, audience string) (gatekeeper
 	if err != nil {
 		return gatekeeper.Workload{}, err
 	}
+	if token.ID, err = t.identity(c); err != nil {
+		return gatekeeper.Workload{}, err
+	}
 	if err := t.signed(ctx, raw, c); err != nil {
 		return gatekeeper.Workload{}, err
 	}
@@ -172,7 +118,7 @@ func (v *Verifier) Verify(ctx context.Context, raw, audience string) (gatekeeper
 	return t.workload(c.claims, token)
 }
 
-// standing checks audience, times and jti.
+// standing checks audience and times.
 func (v *Verifier) standing(claims map[string]any, audience string) (gatekeeper.Token, error) {
 	if aud, ok := soleAudience(claims["aud"]); !ok || aud != audience {
 		return gatekeeper.Token{}, invalid("the token's audience is %s; request one with audience %q and no other", clip(show(claims["aud"])), audience)
@@ -193,13 +139,24 @@ func (v *Verifier) standing(claims map[string]any, audience string) (gatekeeper.
 	case !now.Add(-leeway).Before(exp):
 		return gatekeeper.Token{}, invalid("the token expired at %s; present a fresh one", exp.Format(time.RFC3339))
 	case exp.Sub(iat) > maxLife || !iat.Before(exp):
-		return gatekeeper.Token{}, invalid("the token is valid for %s; at most %s are taken", exp.Sub(iat), maxLife)
+		return gatekeeper.Token{}, invalid("the token is valid for %s; at most %s are taken (where a job's timeout is its token's life, as in GitLab, set a shorter one)", exp.Sub(iat), maxLife)
 	}
-	jti, _ := claims["jti"].(string)
-	if jti == "" {
-		return gatekeeper.Token{}, invalid("the token has no jti, so its use cannot be told from another's")
+	return gatekeeper.Token{IssuedAt: iat, ExpiresAt: exp}, nil
+}
+
+// identity is the token's jti. Some vendors' tokens have none: for them it is
+// the hash of what is signed, which no copy with another signature changes
+// (threats row 17).
+func (t *trusted) identity(c compact) (string, error) {
+	jti, _ := c.claims["jti"].(string)
+	switch {
+	case jti != "":
+		return jti, nil
+	case c.claims["jti"] == nil && t.vendor.noJTI:
+		sum := sha256.Sum256([]byte(c.input))
+		return "sha256:" + hex.EncodeToString(sum[:]), nil
 	}
-	return gatekeeper.Token{ID: jti, IssuedAt: iat, ExpiresAt: exp}, nil
+	return "", invalid("the token has no jti, so its use cannot be told from another's")
 }
 
 // soleAudience wants exactly one audience, as a string or a list of one
