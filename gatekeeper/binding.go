@@ -1,6 +1,7 @@
 package gatekeeper
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -22,7 +23,8 @@ type bound struct {
 	Workflow     string `json:"workflow"`
 	WorkflowSHA  string `json:"workflow_sha"`
 	Environment  string `json:"environment"`
-	Job          string `json:"job,omitempty"` // scope: job only
+	Actor        string `json:"actor,omitempty"` // where the CI counts no attempts
+	Job          string `json:"job,omitempty"`   // scope: job only
 }
 
 func boundOf(w Workload, environment string, scope Scope) bound {
@@ -31,6 +33,11 @@ func boundOf(w Workload, environment string, scope Scope) bound {
 		RunID: w.RunID, RunAttempt: w.RunAttempt, SHA: w.SHA, Ref: w.Ref,
 		Workflow: w.Workflow, WorkflowSHA: w.WorkflowSHA,
 		Environment: FoldEnvironment(environment),
+	}
+	if w.RunAttempt == "" {
+		// Whoever retries or plays a job is told by its actor alone (GitLab), and
+		// has to be the one that self-approval is measured against (row 10).
+		b.Actor = cmp.Or(w.ActorID, w.Actor)
 	}
 	if scope != ScopeRun {
 		b.Job = w.Job

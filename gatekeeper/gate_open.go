@@ -130,7 +130,7 @@ func (g *Gate) behind(ctx context.Context, w Workload, a Approval) (initiators, 
 func (g *Gate) initiators(ctx context.Context, w Workload) Initiators {
 	var in Initiators
 	if w.Actor != "" {
-		in.People = append(in.People, Account{Login: w.Actor, ID: w.ActorID})
+		in.People = append(in.People, w.Starter())
 	}
 	switch {
 	case w.Actor == "":

@@ -1,7 +1,5 @@
 package gatekeeper
 
-import "strings"
-
 // PersonEntry is one person of the configuration's `people`: the only map
 // between accounts of different systems.
 type PersonEntry struct {
@@ -9,6 +7,8 @@ type PersonEntry struct {
 	Slack    string // immutable user id
 	GitHub   string // login
 	GitHubID string // immutable id; wins over the login where both are known
+	GitLab   string // username
+	GitLabID string // immutable id; wins over the username where both are known
 	Email    string // for sign-in only, never for identity at a click
 }
 
@@ -23,6 +23,7 @@ func (p People) bySlack(id string) (PersonEntry, bool) {
 
 // ByAccount finds the entry of a forge account; ambiguity is nobody.
 func (p People) ByAccount(a Account) (PersonEntry, bool) {
+	a, _ = p.known(a)
 	return p.only(func(e PersonEntry) bool { return sameAccount(e, a) })
 }
 
@@ -37,15 +38,6 @@ func (p People) only(match func(PersonEntry) bool) (PersonEntry, bool) {
 		return PersonEntry{}, false
 	}
 	return found[0], true
-}
-
-// sameAccount compares by id where both sides know it: logins can be renamed
-// and taken over. Logins compare without case, as GitHub does.
-func sameAccount(e PersonEntry, a Account) bool {
-	if e.GitHubID != "" && a.ID != "" {
-		return e.GitHubID == a.ID
-	}
-	return e.GitHub != "" && strings.EqualFold(e.GitHub, a.Login)
 }
 
 // selfApproval says why p may be one of the initiators, "" when p certainly
@@ -68,16 +60,17 @@ func sameAs(p Person, voter PersonEntry, voterKnown bool, a Account, people Peop
 	if isBot(a.Login) {
 		return "no person stands behind " + a.Login + ", so self-approval cannot be excluded; the rule would have to set self_approval: true"
 	}
+	a, assumed := people.known(a)
 	if voterKnown && sameAccount(voter, a) {
 		return "you started this run (as " + a.Login + "), and its rule does not allow self-approval"
 	}
-	if e, ok := people.ByAccount(a); ok && e.Slack != "" {
+	if e, ok := people.ByAccount(a); ok && e.Slack != "" && (voterKnown || !assumed) {
 		if e.Slack == p.Slack {
 			return "you started this run (as " + a.Login + "), and its rule does not allow self-approval"
 		}
 		return ""
 	}
-	if voterKnown && (voter.GitHub != "" || voter.GitHubID != "") {
+	if voterKnown && voter.has(a.Forge) {
 		return ""
 	}
 	return "you cannot be told apart from " + a.Login + ", who started this run; ask the platform team to add you both to people in gatekeeper.yaml"

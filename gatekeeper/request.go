@@ -62,12 +62,6 @@ type Initiators struct {
 	Why   string `json:"why,omitempty"` // why not known, for people
 }
 
-// Account is a person's account at the CI's forge.
-type Account struct {
-	Login string `json:"login"`
-	ID    string `json:"id,omitempty"` // immutable id, where told
-}
-
 // Choice is what a vote says. The zero value is no vote.
 type Choice string
 

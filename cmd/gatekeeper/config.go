@@ -252,27 +252,6 @@ func (r *configReader) keys(o *conf.Object) {
 	r.c.LedgerKey = r.path(o.Get("ledger_key_file").String(filepath.Join(filepath.Dir(name), "ledger.pem")))
 }
 
-func (r *configReader) people(v conf.Value) {
-	slack, github := map[string]bool{}, map[string]bool{}
-	for _, item := range v.List() {
-		o := item.Object()
-		p := gatekeeper.PersonEntry{
-			Name: o.Get("name").String(""), Slack: matching(o.Get("slack"), slackUser, "U0ALICE"),
-			GitHub: o.Get("github").String(""), GitHubID: o.Get("github_id").String(""), Email: o.Get("email").String(""),
-		}
-		o.Close()
-		// Ambiguity denies at every vote; better said at once (threats row 24).
-		if p.Slack != "" && slack[p.Slack] {
-			o.Get("slack").Fault("%s stands twice; one person, one entry", p.Slack)
-		}
-		if p.GitHub != "" && github[strings.ToLower(p.GitHub)] {
-			o.Get("github").Fault("%s stands twice; one person, one entry", p.GitHub)
-		}
-		slack[p.Slack], github[strings.ToLower(p.GitHub)] = true, true
-		r.c.People = append(r.c.People, p)
-	}
-}
-
 func (r *configReader) sso(v conf.Value) {
 	if !v.Present() {
 		return

@@ -55,7 +55,7 @@ func (m matcher) mismatch(w *gatekeeper.Workload) (miss *gatekeeper.Mismatch, fi
 		fits++
 	}
 	if !m.event && pullRequest(w.Event) {
-		return &gatekeeper.Mismatch{Key: "event", Want: "no pull request, unless the rule names its event", Got: w.Event}, fits
+		return &gatekeeper.Mismatch{Key: "event", Want: "no pull request or child pipeline, unless the rule names its event", Got: w.Event}, fits
 	}
 	if m.when != nil {
 		if why := m.when.mismatch(w.Claims); why != "" {
@@ -67,9 +67,11 @@ func (m matcher) mismatch(w *gatekeeper.Workload) (miss *gatekeeper.Mismatch, fi
 }
 
 // pullRequest events run code that nobody of the repository may have seen; a
-// pull_request_target carries the default branch's ref and sha (row 8).
+// pull_request_target carries the default branch's ref and sha (row 8), and a
+// GitLab child pipeline does not tell whether a merge request started its
+// parent (row 12).
 func pullRequest(event string) bool {
-	return strings.HasPrefix(event, "pull_request") || strings.HasPrefix(event, "merge_request")
+	return strings.HasPrefix(event, "pull_request") || strings.HasPrefix(event, "merge_request") || event == "parent_pipeline"
 }
 
 // claimText is a claim as patterns see it; only plain values match.

@@ -83,6 +83,7 @@ func TestMatch(t *testing.T) {
 		"event":                     {"repository: acme/payments, event: [push, workflow_dispatch]", nil, "production", ""},
 		"event, other":              {"repository: acme/payments, event: workflow_dispatch", nil, "production", "event"},
 		"pull request, not named":   {"repository: acme/payments", map[string]any{"event_name": "pull_request"}, "production", "no pull request"},
+		"child pipeline":            {"repository: acme/payments", map[string]any{"event_name": "parent_pipeline"}, "production", "child pipeline"},
 		"pull_request_target":       {"repository: acme/payments", map[string]any{"event_name": "pull_request_target"}, "production", "no pull request"},
 		"pull request, named":       {"repository: acme/payments, event: pull_request", map[string]any{"event_name": "pull_request"}, "production", ""},
 		"claim":                     {`repository: acme/payments, claims: {actor: alice, ref_protected: "true"}`, nil, "production", ""},

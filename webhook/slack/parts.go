@@ -119,7 +119,7 @@ func facts(r gatekeeper.Request, v View) []row {
 // where the configuration knows whose it is.
 func starter(w gatekeeper.Workload, people gatekeeper.People) string {
 	actor := line(w.Actor, maxValue)
-	e, known := people.ByAccount(gatekeeper.Account{Login: w.Actor, ID: w.ActorID})
+	e, known := people.ByAccount(w.Starter())
 	if !known || e.Name == "" || strings.EqualFold(e.Name, w.Actor) {
 		return actor
 	}
