@@ -268,7 +268,7 @@ func (r Request) voteEvent(t EventType, v Vote, why string) Event {
 		data["as"] = v.As
 	}
 	if len(v.Evidence) > 0 {
-		data["evidence"] = v.Evidence
+		data["evidence"], data["digest"] = v.Evidence, r.Digest
 	}
 	if v.BreakGlass {
 		data["break_glass"] = true
