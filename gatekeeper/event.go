@@ -16,6 +16,7 @@ const (
 	EventRequestSuperseded EventType = "request.superseded"
 	EventRequestRevoked    EventType = "request.revoked"
 	EventRequestBreakGlass EventType = "request.break_glass" // approved in an emergency, beside request.approved
+	EventRequestAdopted    EventType = "request.adopted"     // a job's token turned out to be of its deployment
 	EventRequestRefused    EventType = "request.refused"     // never opened: no rule allows it
 	EventVoteCounted       EventType = "vote.counted"
 	EventVoteRefused       EventType = "vote.refused" // a click that does not count, and why

@@ -35,9 +35,12 @@ type Options struct {
 	Store     Store
 	Directory Directory
 	Exchanger Exchanger
-	Runs      Runs // nil: nobody can be asked who re-ran a run
-	People    People
-	Logger    *slog.Logger
+	// Deployments is who knows what waits at the forge; nil: nobody, and no
+	// request is opened for what waits there.
+	Deployments Deployments
+	Runs        Runs // nil: nobody can be asked who re-ran a run
+	People      People
+	Logger      *slog.Logger
 
 	PendingPerRepository int           // most pending requests of one repository; 0: none may open
 	ExchangeTimeout      time.Duration // most that one exchange takes

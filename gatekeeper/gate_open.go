@@ -68,32 +68,63 @@ func (g *Gate) admitted(ctx context.Context, w Workload, ask Ask, d Decision) ([
 }
 
 func (g *Gate) openOnce(ctx context.Context, in Admission) (Request, bool, error) {
-	binding := Bind(in.Workload, in.Ask.Environment, in.Decision.Rule.Approval.Scope, credentialNames(in.Credentials))
-	key := OpenKey{Binding: binding, Repository: RepositoryKey(in.Workload)}
 	var events []Event
 	var existing *Request
-	stored, err := g.Store.Open(ctx, key, func(v OpenView) (Change, error) {
-		existing, events = nil, nil
-		if v.Existing != nil && v.Existing.Serves(v.Now) {
-			existing = v.Existing
-			return Change{}, nil
+	stored, err := g.Store.Open(ctx, in.key(), func(v OpenView) (Change, error) {
+		in.Now, existing, events = v.Now, nil, nil
+		found, change := in.existing(v)
+		if found != nil {
+			existing, events = found, stamped(change.Events)
+			return change, nil
 		}
 		if v.Pending >= g.PendingPerRepository && in.Decision.Outcome != Allow {
 			return Change{}, &Error{Code: CodeSlowDown, RetryAfter: time.Minute, Description: tooManyPending(in.Workload, v.Pending)}
 		}
-		in.Now = v.Now
 		r, opened, err := NewRequest(in)
 		events = stamped(opened)
 		return Change{Request: r, Events: events, Work: openWork(r)}, err
 	})
-	if err != nil || existing != nil {
-		if existing != nil {
-			stored = *existing
-		}
+	if err != nil {
 		return stored, false, err
 	}
 	g.told(ctx, events)
-	return stored, true, nil
+	if existing != nil && stored.ID == "" {
+		stored = *existing
+	}
+	return stored, existing == nil, nil
+}
+
+// key is under which this admission's request may stand already.
+func (a Admission) key() OpenKey {
+	k := OpenKey{Repository: RepositoryKey(a.Workload), Deployment: DeploymentKey(a.Workload, a.Ask.Environment)}
+	if a.Deployment == nil {
+		k.Binding = Bind(a.Workload, a.Ask.Environment, a.Decision.Rule.Approval.Scope, credentialNames(a.Credentials))
+	}
+	return k
+}
+
+// existing is the request that serves this admission already, nil when a new
+// one is needed, and what finding it changes: a token's first look at its
+// deployment's request adopts it, and a deployment that waits although it was
+// decided is told again.
+func (a Admission) existing(v OpenView) (*Request, Change) {
+	if a.Deployment != nil {
+		if v.Held != nil && v.Held.servesDeployment(v.Now) {
+			return v.Held, Change{Work: verdictWork(*v.Held)}
+		}
+		return nil, Change{}
+	}
+	if v.Existing != nil && v.Existing.Serves(v.Now) {
+		return v.Existing, Change{}
+	}
+	if v.Held == nil || !v.Held.adoptable(a, v.Now) {
+		return nil, Change{}
+	}
+	if v.Held.Deployment.Adopted {
+		return v.Held, Change{}
+	}
+	r, events := v.Held.adopt(a, v.Now)
+	return &r, Change{Request: r, Events: events, Work: []Work{messageWork(r.ID)}}
 }
 
 func tooManyPending(w Workload, n int) string {
@@ -103,7 +134,7 @@ func tooManyPending(w Workload, n int) string {
 // openWork asks people and sets the clock; what needs nobody posts nothing.
 func openWork(r Request) []Work {
 	if r.State != Pending {
-		return nil
+		return verdictWork(r)
 	}
 	work := []Work{messageWork(r.ID), expireWork(r.ID, r.ExpiresAt)}
 	if r.Rule.Approval.Supersede {

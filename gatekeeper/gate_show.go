@@ -120,6 +120,9 @@ func followUp(old, next Request) []Work {
 	if old.State == Pending && next.State == Approved {
 		work = append(work, expireWork(next.ID, next.RedeemBefore))
 	}
+	if old.State != next.State {
+		work = append(work, verdictWork(next)...)
+	}
 	if next.BrokenGlass && !old.BrokenGlass {
 		work = append(work, Work{Kind: WorkBreakGlass, Key: next.ID})
 	}

@@ -15,6 +15,7 @@ type Admission struct {
 	Ask         Ask
 	Decision    Decision
 	Credentials []CredentialSpec // those asked for, see Choose
+	Deployment  *Held            // set for what waits at the forge
 	Now         time.Time
 }
 
@@ -33,7 +34,11 @@ func NewRequest(a Admission) (Request, []Event, error) {
 		Rule: rule, RulesDigest: a.Decision.RulesDigest, Freeze: a.Decision.Freeze, BreakGlass: a.Decision.BreakGlass,
 		Credentials: a.Credentials,
 		Binding:     Bind(a.Workload, a.Ask.Environment, rule.Approval.Scope, credentialNames(a.Credentials)),
+		Deployment:  a.Deployment,
 		CreatedAt:   a.Now, ExpiresAt: a.Now.Add(rule.Approval.ExpiresAfter),
+	}
+	if r.Deployment != nil {
+		r.Binding = DeploymentKey(a.Workload, a.Ask.Environment)
 	}
 	r.Digest = ApprovalDigest(r, a.Workload)
 	events := []Event{openedEvent(r, a.Decision)}
@@ -92,13 +97,17 @@ func (r Request) approve(now time.Time, by Actor) (Request, Event) {
 }
 
 func openedEvent(r Request, d Decision) Event {
-	return r.event(EventRequestOpened, r.CreatedAt, workloadActor(r.Workload), map[string]any{
+	data := map[string]any{
 		"environment": r.Environment, "reason": r.Reason, "rule": r.Rule.Name,
 		"rule_digest": r.Rule.Digest, "rules_digest": r.RulesDigest, "outcome": d.Outcome.String(),
 		"workload": r.Workload, "credentials": credentialNames(r.Credentials),
 		"digest": r.Digest, "token_sha256": r.Workload.Token.Hash, "expires_at": r.ExpiresAt,
 		"freeze": r.Freeze, "observed": observed(d),
-	})
+	}
+	if r.Deployment != nil {
+		data["via"] = r.Deployment.Via
+	}
+	return r.event(EventRequestOpened, r.CreatedAt, workloadActor(r.Workload), data)
 }
 
 // observed are the rules in mode: observe that would have decided instead.

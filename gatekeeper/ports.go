@@ -68,12 +68,14 @@ type Filter struct {
 // OpenKey says which requests matter when one is opened.
 type OpenKey struct {
 	Binding    string // see Bind
+	Deployment string // see DeploymentKey; "": no deployment's request can matter
 	Repository string // issuer and repository id: whose pending requests are counted
 }
 
 // OpenView is what Open shows to its decision.
 type OpenView struct {
 	Existing *Request // the newest with the binding
+	Held     *Request // the newest that was opened for the deployment
 	Pending  int      // of the repository
 	Now      time.Time
 }

@@ -38,8 +38,10 @@ type Request struct {
 	Freeze      string           `json:"freeze,omitempty"`
 	BreakGlass  *BreakGlass      `json:"break_glass,omitempty"` // as admitted; nil: nobody may
 	Credentials []CredentialSpec `json:"credentials"`           // those asked for, of the rule's
-	Binding     string           `json:"binding"`               // see Bind
+	Binding     string           `json:"binding"`               // see Bind; a deployment's is its DeploymentKey
 	Digest      string           `json:"digest"`                // see ApprovalDigest: what an approval covers
+
+	Deployment *Held `json:"deployment,omitempty"` // set where the forge waits for the outcome
 
 	Votes       []Vote       `json:"votes,omitempty"`        // counted ones, in order
 	BrokenGlass bool         `json:"broken_glass,omitempty"` // approved in an emergency, by those of BreakGlass

@@ -19,23 +19,37 @@ func (s *SQLite) Open(ctx context.Context, key gatekeeper.OpenKey, decide func(g
 	var stored gatekeeper.Request
 	err := s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
 		view := gatekeeper.OpenView{Now: t.now}
-		existing, err := scanRequest(t.row(`SELECT doc FROM requests WHERE binding = ? ORDER BY created_at DESC, id DESC LIMIT 1`, key.Binding))
-		if err == nil {
-			view.Existing = &existing
-		} else if gatekeeper.CodeOf(err) != gatekeeper.CodeNotFound {
-			return gatekeeper.Change{}, err
+		for binding, found := range map[string]**gatekeeper.Request{key.Binding: &view.Existing, key.Deployment: &view.Held} {
+			if err := t.newest(binding, found); err != nil {
+				return gatekeeper.Change{}, err
+			}
 		}
 		if err := t.row(`SELECT count(*) FROM requests WHERE repository = ? AND state = 'pending'`, key.Repository).Scan(&view.Pending); err != nil {
 			return gatekeeper.Change{}, unavailable(err)
 		}
 		change, err := decide(view)
 		if change.Request.ID != "" {
-			change.Request.Version = 1
+			change.Request.Version++ // of an older one that now serves this asking as well
 		}
 		stored = change.Request
 		return change, err
 	})
 	return stored, err
+}
+
+// newest finds the newest request with the binding, if there is one.
+func (t *tx) newest(binding string, found **gatekeeper.Request) error {
+	if binding == "" {
+		return nil
+	}
+	r, err := scanRequest(t.row(`SELECT doc FROM requests WHERE binding = ? ORDER BY created_at DESC, id DESC LIMIT 1`, binding))
+	if gatekeeper.CodeOf(err) == gatekeeper.CodeNotFound {
+		return nil
+	}
+	if err == nil {
+		*found = &r
+	}
+	return err
 }
 
 // Update implements gatekeeper.Store. One writer makes the compare-and-swap:
