@@ -16,11 +16,15 @@ type Fault struct {
 	Column  int    `json:"column"`
 	Warning bool   `json:"warning,omitempty"` // works, but is probably not what was meant
 	Message string `json:"message"`
+	// Structural faults are those that the schema tells too: unknown keys,
+	// wrong kinds, words and shapes, what is missing.
+	Structural bool `json:"-"`
 }
 
-// String is file:line:column: message, as compilers say it.
+// String is file:line:column: error: message, as compilers say it and editors
+// understand it.
 func (f Fault) String() string {
-	kind := ""
+	kind := "error: "
 	if f.Warning {
 		kind = "warning: "
 	}
@@ -64,7 +68,7 @@ func (fs Faults) sorted() Faults {
 		}
 		return a.Column - b.Column
 	})
-	return fs
+	return slices.Compact(fs) // what is read twice is told once
 }
 
 // nearest is the known word that was probably meant, "" when none is near.
