@@ -74,7 +74,7 @@ func TestCredentialFaults(t *testing.T) {
 		"no type at all":            {"gpc", "", "one of aws, gcp, azure, vault, github, oidc is wanted"},
 		"two types":                 {"oidc", "audience: x}\n        vault: {" + vaultAt, "vault stands already; a credential is of one type"},
 		"aws, region elsewhere":     {"aws", cn + ", region: eu-west-1", "eu-west-1 is a region of partition aws, the role is of aws-cn"},
-		"aws, policy elsewhere":     {"aws", cn + `, policy_arns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"]`, "r.yaml:8:106: policy_arns: is a policy of partition aws, the role is of aws-cn"},
+		"aws, policy elsewhere":     {"aws", cn + `, policy_arns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"]`, "r.yaml:8:106: error: policy_arns: is a policy of partition aws, the role is of aws-cn"},
 		"aws, audience":             {"aws", cn + `, audience: "a b"`, "visible ASCII"},
 		"gcp, no provider":          {"gcp", "", "workload_identity_provider: is missing"},
 		"gcp, project id":           {"gcp", strings.Replace(gcpLeast, "123456789", "acme-payments", 1), "with the project's number"},

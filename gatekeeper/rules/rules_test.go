@@ -129,7 +129,7 @@ func credential(aws string) string {
 func TestFaults(t *testing.T) {
 	const arn = `role_arn: "arn:aws:iam::111122223333:role/x"`
 	for name, c := range map[string]struct{ body, want string }{
-		"no match":               {"rules:\n  - name: r\n    environment: x\n    approval: none\n", "r.yaml:2:5: match: is missing"},
+		"no match":               {"rules:\n  - name: r\n    environment: x\n    approval: none\n", "r.yaml:2:5: error: match: is missing"},
 		"empty match":            {"rules:\n  - name: r\n    match: {}\n    environment: x\n    approval: none\n", "it matches every workload"},
 		"no environment":         {"rules:\n  - name: r\n    match: {repository: a/b}\n    approval: none\n", "environment: is missing"},
 		"no approval":            {"rules:\n  - name: r\n    match: {repository: a/b}\n    environment: x\n", "approval: is missing"},
@@ -177,8 +177,8 @@ func TestFaults(t *testing.T) {
 		"warns of going around":  {credential(arn), "workload_token can be gone around"},
 		"warns of no credential": {approvalOf + "{approvers: [slack:S0R]}\n", "gives no credentials"},
 		"warns of step_up":       {approvalOf + "{approvers: [slack:S0R], step_up: passkey}\n", "no approval can satisfy passkey in this version"},
-		"break glass nowhere":    {"break_glass:\n  - {approvers: [slack:S0R]}\n", "2:5: environments: is missing"},
-		"break glass by nobody":  {"break_glass:\n  - {environments: [x]}\n", "2:5: approvers: is missing"},
+		"break glass nowhere":    {"break_glass:\n  - {approvers: [slack:S0R]}\n", "2:5: error: environments: is missing"},
+		"break glass by nobody":  {"break_glass:\n  - {environments: [x]}\n", "2:5: error: approvers: is missing"},
 		"break glass by too few": {"break_glass:\n  - {environments: [x], approvers: [slack:U0B], quorum: 2}\n", "2 people have to agree and only 1 are listed"},
 		"warns of silent glass":  {"break_glass:\n  - {environments: [x], approvers: [slack:S0R]}\n", "notify: is missing"},
 		"warns of reminders":     {rule("repository: a/b") + "    notify: {remind_after: 10m}\n", "reminds nobody"},
