@@ -1,7 +1,9 @@
-// Package githubbox is a stand-in for GitHub's REST API as a GitHub App sees
-// it: installations, workflow run attempts, commits and pull requests. It
-// checks the App's signed token and the installation's, and can be told to
-// fail. It listens on loopback only.
+// Package githubbox is a stand-in for GitHub as a GitHub App sees it. It
+// checks the App's signed tokens, hands out installation tokens that live an
+// hour, answers 404 for what an installation has no access to and 403 for what
+// its permissions do not cover, holds deployments back until a protection rule
+// is reported, counts rate limits, and sends signed webhooks. It can be told
+// to fail, each call once included. It listens on loopback only.
 package githubbox
 
 import (
@@ -12,59 +14,69 @@ import (
 	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
-
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
+	"time"
 )
 
 // AppID is the App's id.
 const AppID = 1234
 
-const installationToken = "ghs_sandboxInstallation"
-
-// User is an account.
-type User struct {
-	Login string `json:"login"`
-	ID    int64  `json:"id"`
-}
-
-// Commit is one commit with its author.
-type Commit struct {
-	SHA       string `json:"sha"`
-	Author    *User  `json:"author"`
-	Committer *User  `json:"committer"`
-}
-
 // GitHub is the stand-in. Set what it knows before or while it runs.
 type GitHub struct {
 	server *httptest.Server
+	mux    *http.ServeMux
 	key    *rsa.PrivateKey
 
 	mu       sync.Mutex
-	attempts map[string][2]User // "owner/repo/run/attempt" → actor, triggering actor
+	app      App
+	repos    map[string]*Repository // by owner/name
+	owners   map[string]int64       // installations by owner
+	attempts map[string][2]User     // "owner/repo/run/attempt" → actor, triggering actor
 	commits  map[string]Commit
-	pulls    map[string]map[int][]Commit // sha → pull request → commits
-	failing  int                         // status of the next answers; 0: none
-	calls    map[string]int
+	pulls    map[string][]Pull // sha → pull requests that brought it
+	compared map[string]Comparison
+	checks   []CheckRun
+	teams    map[string]map[string]string // org/slug → login → active or pending
+	users    map[string]User              // by login
+	tokens   map[string]token
+
+	faults  faults
+	calls   map[string]int
+	limit   int // X-RateLimit-Remaining; below 1 the primary limit refuses
+	changed chan struct{}
+	hooks   hooks
 }
 
-// New starts the stand-in.
+// App is how the App is registered.
+type App struct {
+	Slug        string
+	Permissions map[string]string // as granted to every installation
+	Events      []string
+	WebhookURL  string
+}
+
+// New starts the stand-in with an App that has all it asks for.
 func New() (*GitHub, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, err
 	}
-	g := &GitHub{key: key, attempts: map[string][2]User{}, commits: map[string]Commit{}, pulls: map[string]map[int][]Commit{}, calls: map[string]int{}}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /repos/{owner}/{repo}/installation", g.app(g.installation))
-	mux.HandleFunc("POST /app/installations/{id}/access_tokens", g.app(g.token))
-	mux.HandleFunc("GET /repos/{owner}/{repo}/actions/runs/{run}/attempts/{attempt}", g.installed(g.attempt))
-	mux.HandleFunc("GET /repos/{owner}/{repo}/commits/{sha}", g.installed(g.commit))
-	mux.HandleFunc("GET /repos/{owner}/{repo}/commits/{sha}/pulls", g.installed(g.pullsOf))
-	mux.HandleFunc("GET /repos/{owner}/{repo}/pulls/{number}/commits", g.installed(g.pullCommits))
-	g.server = httptest.NewServer(mux)
+	g := &GitHub{
+		key: key, mux: http.NewServeMux(), repos: map[string]*Repository{}, owners: map[string]int64{}, attempts: map[string][2]User{},
+		commits: map[string]Commit{}, pulls: map[string][]Pull{}, compared: map[string]Comparison{}, teams: map[string]map[string]string{},
+		users: map[string]User{}, tokens: map[string]token{}, calls: map[string]int{}, limit: 5000, changed: make(chan struct{}),
+		app: App{
+			Slug: "acme-gatekeeper",
+			Permissions: map[string]string{
+				"metadata": "read", "actions": "read", "deployments": "write", "contents": "read", "checks": "write", "pull_requests": "read", "members": "read",
+			},
+			Events: []string{"deployment_protection_rule", "push", "pull_request", "check_suite"},
+		},
+	}
+	for _, register := range []func(){g.appCalls, g.actionCalls, g.codeCalls, g.teamCalls} {
+		register()
+	}
+	g.server = httptest.NewServer(g.mux)
 	return g, nil
 }
 
@@ -79,28 +91,12 @@ func (g *GitHub) PrivateKey() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(g.key)})
 }
 
-// Attempt says who started a run and who started that attempt of it.
-func (g *GitHub) Attempt(repository, run, attempt string, actor, triggering User) {
+// Change lets the App be registered otherwise.
+func (g *GitHub) Change(change func(*App)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.attempts[repository+"/"+run+"/"+attempt] = [2]User{actor, triggering}
-}
-
-// Commit adds a commit and the commits of the pull request that brought it.
-func (g *GitHub) Commit(c Commit, pull int, of ...Commit) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.commits[c.SHA] = c
-	if pull != 0 {
-		g.pulls[c.SHA] = map[int][]Commit{pull: of}
-	}
-}
-
-// Fail makes every answer this status until it is set to 0.
-func (g *GitHub) Fail(status int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.failing = status
+	change(&g.app)
+	clear(g.tokens) // GitHub ends tokens when permissions change
 }
 
 // Calls is how often a path was asked for.
@@ -110,88 +106,69 @@ func (g *GitHub) Calls(path string) int {
 	return g.calls[path]
 }
 
-func (g *GitHub) app(next http.HandlerFunc) http.HandlerFunc {
-	return g.guarded(next, func(bearer string) bool {
-		token, err := jwt.ParseSigned(bearer, []jose.SignatureAlgorithm{jose.RS256})
-		return err == nil && token.Claims(&g.key.PublicKey, &jwt.Claims{}) == nil
-	})
+// tell wakes those who wait for something to happen; the lock is held.
+func (g *GitHub) tell() {
+	close(g.changed)
+	g.changed = make(chan struct{})
 }
 
-func (g *GitHub) installed(next http.HandlerFunc) http.HandlerFunc {
-	return g.guarded(next, func(bearer string) bool { return bearer == installationToken })
-}
-
-func (g *GitHub) guarded(next http.HandlerFunc, valid func(string) bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+// Wait waits until ok holds, looking again at each change.
+func (g *GitHub) Wait(done <-chan struct{}, ok func() bool) bool {
+	for {
 		g.mu.Lock()
-		status := g.failing
-		g.calls[r.URL.Path]++
+		changed := g.changed
 		g.mu.Unlock()
-		_, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if status == 0 && !valid(bearer) {
-			status = http.StatusUnauthorized
+		if ok() {
+			return true
 		}
-		if status != 0 {
-			answer(w, status, map[string]string{"message": http.StatusText(status)})
-			return
-		}
-		next(w, r)
-	}
-}
-
-func (g *GitHub) installation(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, map[string]any{"id": 77, "app_id": AppID})
-}
-
-func (g *GitHub) token(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusCreated, map[string]any{"token": installationToken, "expires_at": "2099-01-01T00:00:00Z"})
-}
-
-func (g *GitHub) attempt(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	key := r.PathValue("owner") + "/" + r.PathValue("repo") + "/" + r.PathValue("run") + "/" + r.PathValue("attempt")
-	who, ok := g.attempts[key]
-	if !ok {
-		answer(w, http.StatusNotFound, map[string]string{"message": "Not Found"})
-		return
-	}
-	answer(w, http.StatusOK, map[string]any{"actor": who[0], "triggering_actor": who[1]})
-}
-
-func (g *GitHub) commit(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	c, ok := g.commits[r.PathValue("sha")]
-	if !ok {
-		answer(w, http.StatusNotFound, map[string]string{"message": "Not Found"})
-		return
-	}
-	answer(w, http.StatusOK, c)
-}
-
-func (g *GitHub) pullsOf(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	list := []map[string]int{}
-	for number := range g.pulls[r.PathValue("sha")] {
-		list = append(list, map[string]int{"number": number})
-	}
-	answer(w, http.StatusOK, list)
-}
-
-func (g *GitHub) pullCommits(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, pulls := range g.pulls {
-		for number, commits := range pulls {
-			if r.PathValue("number") == jsonNumber(number) {
-				answer(w, http.StatusOK, commits)
-				return
-			}
+		select {
+		case <-changed:
+		case <-done:
+			return false
 		}
 	}
-	answer(w, http.StatusNotFound, map[string]string{"message": "Not Found"})
+}
+
+// User is an account.
+type User struct {
+	Login string `json:"login"`
+	ID    int64  `json:"id"`
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	if body != nil {
+		_ = json.NewEncoder(w).Encode(body)
+	}
+}
+
+func refuse(w http.ResponseWriter, status int, message string) {
+	answer(w, status, map[string]string{"message": message, "documentation_url": "https://docs.github.com/rest"})
+}
+
+func notFound(w http.ResponseWriter) { refuse(w, http.StatusNotFound, "Not Found") }
+
+// page cuts a list as per_page and page ask, at most 100 at once.
+func page[T any](w http.ResponseWriter, r *http.Request, all []T) []T {
+	size, number := number(r, "per_page", 30), number(r, "page", 1)
+	size = min(size, 100)
+	from := min((number-1)*size, len(all))
+	to := min(from+size, len(all))
+	if to < len(all) {
+		q := r.URL.Query()
+		q.Set("page", jsonNumber(number+1))
+		w.Header().Set("Link", "<http://"+r.Host+r.URL.Path+"?"+q.Encode()+`>; rel="next"`)
+	}
+	return all[from:to]
+}
+
+func number(r *http.Request, name string, def int) int {
+	var n int
+	if err := json.Unmarshal([]byte(r.URL.Query().Get(name)), &n); err != nil || n < 1 {
+		return def
+	}
+	return n
 }
 
 func jsonNumber(n int) string {
@@ -199,8 +176,4 @@ func jsonNumber(n int) string {
 	return string(b)
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
-}
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
