@@ -31,6 +31,7 @@ type world struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	interrupt      context.Context // ends on SIGINT and SIGTERM
+	programs       programs        // nil: those on PATH
 }
 
 func main() {

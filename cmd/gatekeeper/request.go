@@ -85,7 +85,7 @@ func newStep(w world, c *cli.Context) (*step, error) {
 		return nil, errors.New("--timeout has to be longer than nothing, e.g. 1h")
 	}
 	var err error
-	if s.tokens, err = newTokens(w.env, c.String("audience"), s.url, c.String("token-file"), c.String("subject-token-file")); err != nil {
+	if s.tokens, err = newTokens(w, c.String("audience"), s.url, c.String("token-file"), c.String("subject-token-file")); err != nil {
 		return nil, err
 	}
 	if s.deliver, err = newDelivery(w, c.String("output"), c.String("export")); err != nil {
