@@ -38,12 +38,14 @@ type outcomeOf struct {
 
 // command runs one in this process.
 func command(ctx context.Context, env map[string]string, args ...string) outcomeOf {
+	return commandOf(ctx, world{env: func(name string) string { return env[name] }}, args...)
+}
+
+// commandOf runs one in this process with what w has of the world.
+func commandOf(ctx context.Context, w world, args ...string) outcomeOf {
 	var stdout, stderr buffer
-	code := run(world{
-		args: append([]string{"gatekeeper"}, args...), env: func(name string) string { return env[name] },
-		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, interrupt: ctx,
-	})
-	return outcomeOf{code, stdout.String(), stderr.String()}
+	w.args, w.stdin, w.stdout, w.stderr, w.interrupt = append([]string{"gatekeeper"}, args...), strings.NewReader(""), &stdout, &stderr, ctx
+	return outcomeOf{run(w), stdout.String(), stderr.String()}
 }
 
 // played is a stage with a running gatekeeper.

@@ -19,5 +19,6 @@ func TestMain(m *testing.M) {
 		"gatekeeper": func() {
 			os.Exit(run(world{args: os.Args, env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, interrupt: context.Background()}))
 		},
+		"buildkite-agent": fakeAgent, "circleci": fakeAgent,
 	})
 }
