@@ -35,6 +35,10 @@ const (
 
 	EventRulesLoaded   EventType = "rules.loaded"
 	EventRulesRejected EventType = "rules.rejected" // a broken set; the rules in force stay
+
+	// What the ledger says of itself. These are never pruned.
+	EventKeyRotated EventType = "ledger.key_rotated" // its next key, told under the one in force
+	EventPruned     EventType = "ledger.pruned"      // payloads of old events were replaced by their hashes
 )
 
 // Event is one thing that happened, as the ledger keeps it. It never holds a

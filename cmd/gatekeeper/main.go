@@ -56,7 +56,7 @@ func run(w world) int {
 			return cli.ShowAppHelp(c)
 		},
 	}
-	return exitCode(app.RunContext(w.interrupt, w.args), w.stderr)
+	return exitCode(app.RunContext(w.interrupt, flagsFirst(app.Commands, w.args)), w.stderr)
 }
 
 // usage is what wrong flags of any command come to.

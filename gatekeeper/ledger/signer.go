@@ -8,8 +8,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
-	"strconv"
-	"strings"
+	"sync"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"golang.org/x/mod/sumdb/note"
@@ -23,28 +22,78 @@ type SignerOptions struct {
 }
 
 // Signer appends leaves and signs the tree's head. The zero Signer refuses,
-// so nothing can be recorded, and so nothing decided, without a key.
+// so nothing can be recorded, and so nothing decided, without a key. It is
+// safe for concurrent use.
 type Signer struct {
 	origin string
-	signer note.Signer
+
+	mu      sync.Mutex
+	current *signingKey
+	next    *signingKey // prepared for a rotation
+	rotates int64       // the size at which next takes over, if that append was committed; 0: none
+}
+
+// signingKey is a key with its public form.
+type signingKey struct {
+	note.Signer
+	verifier string
 }
 
 // NewSigner checks the origin and the key.
 func NewSigner(o SignerOptions) (*Signer, error) {
-	signer, err := noteSigner(o.Origin, o.Key)
+	s := &Signer{origin: o.Origin}
+	return s, s.Adopt(o.Key)
+}
+
+// Adopt makes key the one that signs, without a rotation: it finishes one
+// that was recorded before a crash.
+func (s *Signer) Adopt(key ed25519.PrivateKey) error {
+	k, err := newSigningKey(s.origin, key)
 	if err != nil {
-		return nil, gatekeeper.Wrap(err, gatekeeper.CodeInvalidRequest, "checkpoints cannot be signed as %q", o.Origin)
+		return err
 	}
-	return &Signer{origin: o.Origin, signer: signer}, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current, s.next, s.rotates = k, nil, 0
+	return nil
+}
+
+// Prepare makes key the one to rotate to. It signs nothing before the
+// rotation's event is appended.
+func (s *Signer) Prepare(key ed25519.PrivateKey) error {
+	k, err := newSigningKey(s.origin, key)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = k
+	return nil
+}
+
+func newSigningKey(origin string, key ed25519.PrivateKey) (*signingKey, error) {
+	signer, err := noteSigner(origin, key)
+	if err != nil {
+		return nil, gatekeeper.Wrap(err, gatekeeper.CodeInvalidRequest, "checkpoints cannot be signed as %q", origin)
+	}
+	verifier, err := VerifierKey(origin, key)
+	return &signingKey{signer, verifier}, err
 }
 
 // Append adds leaves to a tree of size leaves. read gives hashes stored
 // before, by tlog's storage index; it is asked for O(log n) of them. The
 // answer is the hashes to store, contiguous from tlog.StoredHashCount(size),
-// and the signed checkpoint of the new tree.
+// and the signed checkpoint of the new tree. Where the leaves hold a rotation
+// of the key, both keys sign, and the next append of a larger tree, which
+// shows that this one was committed, is signed by the next key alone.
 func (s *Signer) Append(size int64, read func(indexes []int64) ([][32]byte, error), leaves [][]byte) (hashes [][32]byte, checkpoint []byte, err error) {
-	if s == nil || s.signer == nil {
-		return nil, nil, gatekeeper.Errorf(gatekeeper.CodeUnavailable, "the ledger has no signing key")
+	if s == nil {
+		return nil, nil, errNoKey
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil {
+		return nil, nil, errNoKey
 	}
 	grown := &growing{from: tlog.StoredHashCount(size), read: read}
 	for i, leaf := range leaves {
@@ -54,18 +103,53 @@ func (s *Signer) Append(size int64, read func(indexes []int64) ([][32]byte, erro
 		}
 		grown.fresh = append(grown.fresh, fresh...)
 	}
-	root, err := tlog.TreeHash(size+int64(len(leaves)), grown)
+	whole := size + int64(len(leaves))
+	root, err := tlog.TreeHash(whole, grown)
 	if err != nil {
 		return nil, nil, err
 	}
-	checkpoint, err = s.Checkpoint(size+int64(len(leaves)), root)
+	signers, err := s.signers(size, leaves)
+	if err != nil {
+		return nil, nil, err
+	}
+	checkpoint, err = s.sign(whole, root, signers...)
 	return plain(grown.fresh), checkpoint, err
 }
 
-// Checkpoint signs a tree head.
+var errNoKey = gatekeeper.Errorf(gatekeeper.CodeUnavailable, "the ledger has no signing key")
+
+// signers are the key in force at size, and the next one where the leaves
+// rotate to it.
+func (s *Signer) signers(size int64, leaves [][]byte) ([]note.Signer, error) {
+	if s.rotates > 0 && size >= s.rotates {
+		s.current, s.next = s.next, nil
+	}
+	s.rotates = 0
+	signers := []note.Signer{s.current}
+	for _, leaf := range leaves {
+		if !isRotation(leaf) {
+			continue
+		}
+		r, err := rotationOf(leaf, s.origin)
+		if err != nil {
+			return nil, err
+		}
+		if len(signers) > 1 || s.next == nil || r.From != s.current.verifier || r.To != s.next.verifier {
+			return nil, gatekeeper.Errorf(gatekeeper.CodeUnavailable, "the ledger's key cannot rotate to one that was not prepared")
+		}
+		signers, s.rotates = append(signers, s.next), size+int64(len(leaves))
+	}
+	return signers, nil
+}
+
+// Checkpoint signs a tree head with the key in force.
 func (s *Signer) Checkpoint(size int64, root [32]byte) ([]byte, error) {
+	return s.sign(size, root, s.current)
+}
+
+func (s *Signer) sign(size int64, root [32]byte, signers ...note.Signer) ([]byte, error) {
 	text := fmt.Sprintf("%s\n%d\n%s\n", s.origin, size, base64.StdEncoding.EncodeToString(root[:]))
-	return note.Sign(&note.Note{Text: text}, s.signer)
+	return note.Sign(&note.Note{Text: text}, signers...)
 }
 
 // growing reads stored hashes, and those that this append makes itself.
@@ -108,38 +192,4 @@ func plain(hashes []tlog.Hash) [][32]byte {
 		out[i] = h
 	}
 	return out
-}
-
-// Head is what a checkpoint says.
-type Head struct {
-	Origin string
-	Size   int64
-	Root   [32]byte
-}
-
-// OpenCheckpoint verifies a checkpoint's signature with a verifier key and
-// reads it. Unsigned or foreign ones are errors.
-func OpenCheckpoint(checkpoint []byte, verifierKey string) (Head, error) {
-	verifier, err := note.NewVerifier(verifierKey)
-	if err != nil {
-		return Head{}, gatekeeper.Wrap(err, gatekeeper.CodeInvalidRequest, "%q is no verifier key; it looks like origin+hash+key", verifierKey)
-	}
-	n, err := note.Open(checkpoint, note.VerifierList(verifier))
-	if err != nil {
-		return Head{}, gatekeeper.Wrap(err, gatekeeper.CodeInvalidRequest, "the checkpoint is not signed by %s", verifier.Name())
-	}
-	return parseHead(n.Text, verifier.Name())
-}
-
-func parseHead(text, origin string) (Head, error) {
-	lines := strings.Split(text, "\n")
-	if len(lines) < 4 || lines[0] != origin {
-		return Head{}, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the checkpoint is not one of %s", origin)
-	}
-	size, errSize := strconv.ParseInt(lines[1], 10, 64)
-	root, errRoot := base64.StdEncoding.DecodeString(lines[2])
-	if errSize != nil || size < 0 || lines[1] != strconv.FormatInt(size, 10) || errRoot != nil || len(root) != tlog.HashSize {
-		return Head{}, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the checkpoint of %s is malformed", origin)
-	}
-	return Head{Origin: origin, Size: size, Root: [32]byte(root)}, nil
 }

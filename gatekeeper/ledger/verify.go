@@ -2,15 +2,10 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"iter"
-	"sort"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Leaf is one event as it is stored: Body is exactly what was hashed, the
@@ -21,8 +16,11 @@ type Leaf struct {
 	Type    string
 	Request string
 	Time    time.Time
-	Body    []byte
+	Body    []byte // empty: pruned, its hash alone is kept
 }
+
+// Pruned says whether the payload was replaced by its hash.
+func (l Leaf) Pruned() bool { return len(l.Body) == 0 }
 
 // Source is a stored ledger to read. Each method visits in ascending order
 // and stops at the first error of visit.
@@ -42,18 +40,40 @@ type States interface {
 	States(ctx context.Context, visit func(id string, state gatekeeper.State) error) error
 }
 
+// Check holds the content of one event to more than its hash, e.g. the
+// signature of a passkey that it carries. Events come in the ledger's order,
+// each once, so a Check may remember what earlier ones said; take fresh ones
+// for each verification. What it refuses does not hold.
+type Check func(e gatekeeper.Event) error
+
+// Checks are the checks by the type of event.
+type Checks map[gatekeeper.EventType]Check
+
 // VerifyOptions say whom to believe.
 type VerifyOptions struct {
-	VerifierKey string   // see VerifierKey; needed
+	// VerifierKey is any key of the ledger that is trusted, needed. The newest
+	// is best: whoever stole a retired one can only tell another story to
+	// those who begin at it.
+	VerifierKey string
 	Outside     [][]byte // checkpoints that were kept elsewhere; each has to be part of this history
+	Checks      Checks
 }
 
 // Report is what held.
 type Report struct {
 	Events      int64
-	Checkpoints int
+	Pruned      int64 // of them, those of which only the hash is left
+	Checkpoints int   // stored and outside
 	Root        [32]byte
 	Last        time.Time // the last event's time
+	Keys        []KeyUse  // which key signed what, in order
+}
+
+// KeyUse says what one key of the ledger was found to have signed.
+type KeyUse struct {
+	Key         string // verifier key
+	From, To    int64  // the events that its checkpoints cover for the first time: From ≤ index < To
+	Checkpoints int
 }
 
 // Fault is the first thing that does not hold.
@@ -76,17 +96,17 @@ func (f *Fault) Error() string {
 
 // Verify recomputes everything from the events' bytes and compares it with
 // the stored hashes, with every checkpoint, with the checkpoints kept
-// outside, and with the requests' states. It returns a *Fault for what does
-// not hold, naming the first event; any other error is a failure to read. It
-// reads everything once and holds O(log n) hashes, and the requests' states.
+// outside, and with the requests' states. It follows the ledger's key through
+// its rotations. It returns a *Fault for what does not hold, naming the first
+// event; any other error is a failure to read. It reads everything once and
+// holds O(log n) hashes, and the requests' states.
 func Verify(ctx context.Context, src Source, o VerifyOptions) (Report, error) {
-	heads, err := heads(ctx, src, o)
+	first, err := firstKey(ctx, src, o.VerifierKey)
 	if err != nil {
 		return Report{}, err
 	}
-	stored := pull(ctx, src)
-	defer stored.stop()
-	v := &verification{heads: heads, stored: stored, states: map[string]gatekeeper.State{}}
+	v := newVerification(ctx, src, o, first)
+	defer v.stop()
 	if err := src.Leaves(ctx, 0, v.leaf); err != nil {
 		return Report{}, err
 	}
@@ -98,198 +118,5 @@ func Verify(ctx context.Context, src Source, o VerifyOptions) (Report, error) {
 			return Report{}, err
 		}
 	}
-	return Report{Events: v.size, Checkpoints: v.checked, Root: v.root, Last: v.last}, nil
-}
-
-// head is a tree head that the history has to pass through.
-type head struct {
-	Head
-	from string // whose checkpoint, for the fault
-}
-
-// heads verifies all signatures first: an unsigned checkpoint proves nothing.
-func heads(ctx context.Context, src Source, o VerifyOptions) ([]head, error) {
-	var all []head
-	err := src.Checkpoints(ctx, func(size int64, checkpoint []byte) error {
-		h, err := OpenCheckpoint(checkpoint, o.VerifierKey)
-		if err != nil {
-			return &Fault{Index: max(0, size-1), What: "the stored checkpoint of size " + fmt.Sprint(size) + " is not signed by the ledger's key"}
-		}
-		if h.Size != size {
-			return &Fault{Index: max(0, size-1), What: fmt.Sprintf("the checkpoint stored for size %d is one of size %d", size, h.Size)}
-		}
-		all = append(all, head{h, "the signed checkpoint"})
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, outside := range o.Outside {
-		h, err := OpenCheckpoint(outside, o.VerifierKey)
-		if err != nil {
-			return nil, &Fault{Index: -1, What: "a checkpoint kept outside is not signed by the ledger's key"}
-		}
-		all = append(all, head{h, "the checkpoint kept outside"})
-	}
-	sort.SliceStable(all, func(i, j int) bool { return all[i].Size < all[j].Size })
-	return all, nil
-}
-
-// storedHashes are read beside the events, one by one: a ledger may not fit
-// into memory.
-type storedHashes struct {
-	next func() (int64, [32]byte, bool)
-	stop func()
-	err  error
-}
-
-func pull(ctx context.Context, src Source) *storedHashes {
-	s := &storedHashes{}
-	s.next, s.stop = iter.Pull2(func(yield func(int64, [32]byte) bool) {
-		enough := errors.New("enough")
-		err := src.Hashes(ctx, func(index int64, hash [32]byte) error {
-			if !yield(index, hash) {
-				return enough
-			}
-			return nil
-		})
-		if !errors.Is(err, enough) {
-			s.err = err
-		}
-	})
-	return s
-}
-
-// is says whether the next stored hash is this one.
-func (s *storedHashes) is(index int64, hash tlog.Hash) bool {
-	at, stored, ok := s.next()
-	return ok && at == index && stored == [32]byte(hash)
-}
-
-// verification is the pass over the leaves.
-type verification struct {
-	heads   []head
-	stored  *storedHashes
-	edge    edge
-	size    int64
-	checked int
-	root    [32]byte
-	last    time.Time
-	states  map[string]gatekeeper.State
-}
-
-func (v *verification) leaf(l Leaf) error {
-	if l.Index != v.size {
-		return &Fault{Index: v.size, What: fmt.Sprintf("the event is missing: the next one stored is %d", l.Index)}
-	}
-	event, err := v.content(l)
-	if err != nil {
-		return err
-	}
-	hashes, err := tlog.StoredHashes(v.size, l.Body, &v.edge)
-	if err != nil {
-		return err
-	}
-	first := tlog.StoredHashCount(v.size)
-	for i, hash := range hashes {
-		if !v.stored.is(first+int64(i), hash) {
-			if v.stored.err != nil {
-				return v.stored.err
-			}
-			return &Fault{Index: l.Index, ID: l.ID, What: "it is not what was recorded: its hash differs from the stored one"}
-		}
-		v.edge.put(first+int64(i), hash)
-	}
-	v.size++
-	v.last = event.Time
-	if event.Request != "" && event.State != "" {
-		v.states[event.Request] = event.State
-	}
-	return v.atHeads(l)
-}
-
-// content holds the columns that events are found by against the bytes that
-// were hashed.
-func (v *verification) content(l Leaf) (gatekeeper.Event, error) {
-	var e gatekeeper.Event
-	if err := json.Unmarshal(l.Body, &e); err != nil {
-		return e, &Fault{Index: l.Index, ID: l.ID, What: "it is no event: " + err.Error()}
-	}
-	if e.ID != l.ID || string(e.Type) != l.Type || e.Request != l.Request || !e.Time.Equal(l.Time) {
-		return e, &Fault{Index: l.Index, ID: l.ID, What: "its id, type, request or time differ from the recorded event's"}
-	}
-	return e, nil
-}
-
-// atHeads checks every tree head of the present size.
-func (v *verification) atHeads(l Leaf) error {
-	for len(v.heads) > 0 && v.heads[0].Size <= v.size {
-		h := v.heads[0]
-		v.heads = v.heads[1:]
-		if h.Size < v.size {
-			continue // a head of size 0 says nothing
-		}
-		root, err := tlog.TreeHash(v.size, &v.edge)
-		if err != nil {
-			return err
-		}
-		if h.Root != [32]byte(root) {
-			return &Fault{Index: l.Index, ID: l.ID, What: fmt.Sprintf("the history up to here is not the one of %s of size %d", h.from, h.Size)}
-		}
-		v.checked, v.root = v.checked+1, root
-	}
-	return nil
-}
-
-func (v *verification) finish() error {
-	if len(v.heads) > 0 {
-		h := v.heads[0]
-		return &Fault{Index: v.size, What: fmt.Sprintf("the tail is cut: %s covers %d events, and %d are stored", h.from, h.Size, v.size)}
-	}
-	root, err := tlog.TreeHash(v.size, &v.edge)
-	if err != nil {
-		return err
-	}
-	if v.size > 0 && v.root != [32]byte(root) {
-		return &Fault{Index: v.size - 1, What: "no signed checkpoint covers the last events"}
-	}
-	if _, _, more := v.stored.next(); more {
-		return &Fault{Index: v.size, What: fmt.Sprintf("more hashes are stored than belong to %d events: events were removed", v.size)}
-	}
-	return nil
-}
-
-func (v *verification) state(id string, state gatekeeper.State) error {
-	if recorded, ok := v.states[id]; !ok || recorded != state {
-		return &Fault{Index: -1, What: fmt.Sprintf("request %s is stored as %s, and the ledger last says %q", id, state, recorded)}
-	}
-	return nil
-}
-
-// edge keeps the hashes that later ones are made of: the tree's right edge.
-type edge struct{ hashes map[int64]tlog.Hash }
-
-func (e *edge) put(index int64, hash tlog.Hash) {
-	if e.hashes == nil {
-		e.hashes = map[int64]tlog.Hash{}
-	}
-	e.hashes[index] = hash
-	// A completed node stands for its two children from now on.
-	if level, n := tlog.SplitStoredHashIndex(index); level > 0 {
-		delete(e.hashes, tlog.StoredHashIndex(level-1, 2*n))
-		delete(e.hashes, tlog.StoredHashIndex(level-1, 2*n+1))
-	}
-}
-
-// ReadHashes implements tlog.HashReader.
-func (e *edge) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	out := make([]tlog.Hash, len(indexes))
-	for i, index := range indexes {
-		hash, ok := e.hashes[index]
-		if !ok {
-			return nil, fmt.Errorf("ledger: hash %d is not on the right edge", index)
-		}
-		out[i] = hash
-	}
-	return out, nil
+	return v.report, nil
 }

@@ -234,12 +234,21 @@ type onlyTree struct{ ledger.Source }
 
 func rehash(tb interface{ Fatal(...any) }, b *book) {
 	b.hashes = nil
+	stored := tlog.HashReaderFunc(func(idx []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(idx))
+		for i, x := range idx {
+			out[i] = b.hashes[x]
+		}
+		return out, nil
+	})
 	for i, l := range b.leaves {
-		fresh, _, err := b.signer.Append(int64(i), b.read, [][]byte{l.Body})
+		fresh, err := tlog.StoredHashes(int64(i), l.Body, stored)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		b.hashes = append(b.hashes, fresh...)
+		for _, h := range fresh {
+			b.hashes = append(b.hashes, h)
+		}
 	}
 }
 
@@ -290,36 +299,6 @@ func TestKeyFile(t *testing.T) {
 	}
 	if again, err := ledger.LoadOrCreateKey(path); err != nil || !first.Equal(again) {
 		t.Errorf("the key changed: %v", err)
-	}
-}
-
-// Threats row 46: no text of a stranger starts an event of its own.
-func TestExportEscapes(t *testing.T) {
-	naughty := "a|b=c\\d\nCEF:0|x\r\n\u2028<!channel>"
-	e := gatekeeper.Event{ID: "evt_1", Type: gatekeeper.EventVoteRefused, Time: time.Unix(1700000000, 0).UTC(), Request: "req_1",
-		Actor: gatekeeper.Actor{Kind: "person", ID: "slack:U0|x", Name: naughty}, Data: map[string]any{"reason": naughty}}
-	body, err := json.Marshal(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"jsonl", "ocsf", "cef"} {
-		format, err := ledger.Format(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		line, err := format(ledger.Leaf{Body: body})
-		if err != nil || strings.ContainsAny(string(line), "\n\r\u2028") {
-			t.Errorf("%s: %q, %v", name, line, err)
-		}
-		if name == "cef" && (!strings.HasPrefix(string(line), `CEF:0|Gatekeeper|Gatekeeper|1|vote.refused|reason: a\|b=c\\d CEF:0\|x`) || !strings.Contains(string(line), `suser=a|b\=c\\d CEF:0|x`)) {
-			t.Errorf("cef: %s", line)
-		}
-		if name != "cef" && !json.Valid(line) {
-			t.Errorf("%s is no JSON: %s", name, line)
-		}
-	}
-	if _, err := ledger.Format("xml"); err == nil {
-		t.Error("an unknown format was taken")
 	}
 }
 

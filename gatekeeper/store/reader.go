@@ -3,18 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
-	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 )
-
-// Leaf is one event of the ledger as it is stored.
-type Leaf struct {
-	Index             int64
-	ID, Type, Request string
-	Time              time.Time
-	Body              []byte
-}
 
 // Reader reads a ledger, also while a service writes to it.
 type Reader struct{ db *sql.DB }
@@ -38,24 +29,6 @@ func (s *SQLite) Reader() *Reader { return &Reader{s.read} }
 // Close lets the database go.
 func (r *Reader) Close() error { return r.db.Close() }
 
-// Leaves visits events in order, beginning at index from; request "" means
-// all requests.
-func (r *Reader) Leaves(ctx context.Context, from int64, request string, visit func(Leaf) error) error {
-	query, args := `SELECT idx, id, type, request, time, body FROM ledger_events WHERE idx >= ?`, []any{from}
-	if request != "" {
-		query, args = query+` AND request = ?`, append(args, request)
-	}
-	return each(ctx, r.db, query+` ORDER BY idx`, args, func(rows *sql.Rows) error {
-		var l Leaf
-		var at int64
-		if err := rows.Scan(&l.Index, &l.ID, &l.Type, &l.Request, &at, &l.Body); err != nil {
-			return unavailable(err)
-		}
-		l.Time = time.Unix(0, at).UTC()
-		return visit(l)
-	})
-}
-
 // Hashes visits the tree's stored hashes in order.
 func (r *Reader) Hashes(ctx context.Context, visit func(index int64, hash [32]byte) error) error {
 	return each(ctx, r.db, `SELECT idx, hash FROM ledger_hashes ORDER BY idx`, nil, func(rows *sql.Rows) error {
@@ -69,13 +42,6 @@ func (r *Reader) Hashes(ctx context.Context, visit func(index int64, hash [32]by
 		}
 		return visit(index, [32]byte(hash))
 	})
-}
-
-// Hash is one stored hash.
-func (r *Reader) Hash(ctx context.Context, index int64) ([]byte, error) {
-	var hash []byte
-	err := r.db.QueryRowContext(ctx, `SELECT hash FROM ledger_hashes WHERE idx = ?`, index).Scan(&hash)
-	return hash, unavailable(err)
 }
 
 // Checkpoints visits the signed checkpoints by size.
