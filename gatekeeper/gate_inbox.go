@@ -13,6 +13,14 @@ const (
 	inboxRecent  = 10  // ended ones shown
 )
 
+// homesPause lets changes that come together refresh inboxes once.
+const homesPause = time.Second
+
+// homesWork brings the inboxes that people have open up to date.
+func homesWork(now time.Time) Work {
+	return Work{Kind: WorkHomes, Key: "all", RunAt: now.Add(homesPause)}
+}
+
 // Inbox is what waits for the person, looked up as they are now. Who may not
 // decide sees nothing: that is a [CodeAccessDenied] error. A membership that
 // cannot be looked up moves its requests to the others.

@@ -82,7 +82,7 @@ func (g *Gate) openOnce(ctx context.Context, in Admission) (Request, bool, error
 		}
 		r, opened, err := NewRequest(in)
 		events = stamped(opened)
-		return Change{Request: r, Events: events, Work: openWork(r)}, err
+		return Change{Request: r, Events: events, Work: append(openWork(r), homesWork(v.Now))}, err
 	})
 	if err != nil {
 		return stored, false, err

@@ -61,7 +61,7 @@ func (g *Gate) recordIntent(ctx context.Context, id string, claim Claim) (Grant,
 		if err != nil {
 			return Change{}, err
 		}
-		work := append(followUp(old, next), Work{Kind: WorkSettle, Key: id, RunAt: claim.SettleBy})
+		work := append(followUp(old, next), Work{Kind: WorkSettle, Key: id, RunAt: claim.SettleBy}, homesWork(now))
 		return Change{Request: next, Events: stamped(events), Work: work}, nil
 	})
 	if err != nil {
