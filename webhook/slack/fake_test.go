@@ -173,6 +173,7 @@ type memory struct {
 	work   []gatekeeper.Work
 	events []gatekeeper.Event
 	down   error
+	after  func(gatekeeper.Change) // runs once something was recorded, before anybody is told
 }
 
 func (m *memory) Note(_ context.Context, kind, key string) ([]byte, error) {
@@ -212,6 +213,16 @@ func (m *memory) DropNote(_ context.Context, kind, key string) error {
 }
 
 func (m *memory) Record(_ context.Context, c gatekeeper.Change) error {
+	if err := m.record(c); err != nil {
+		return err
+	}
+	if m.after != nil {
+		m.after(c)
+	}
+	return nil
+}
+
+func (m *memory) record(c gatekeeper.Change) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.down != nil {
@@ -222,6 +233,9 @@ func (m *memory) Record(_ context.Context, c gatekeeper.Change) error {
 		same := func(had gatekeeper.Work) bool { return had.Kind == w.Kind && had.Key == w.Key }
 		if i := slices.IndexFunc(m.work, same); i >= 0 {
 			m.work[i].Payload = w.Payload
+			if w.RunAt.Before(m.work[i].RunAt) {
+				m.work[i].RunAt = w.RunAt
+			}
 			continue
 		}
 		m.work = append(m.work, w)
@@ -229,14 +243,16 @@ func (m *memory) Record(_ context.Context, c gatekeeper.Change) error {
 	return nil
 }
 
-func (m *memory) take() (gatekeeper.Work, bool) {
+// take is the first work that is due.
+func (m *memory) take(now time.Time) (gatekeeper.Work, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.work) == 0 {
+	i := slices.IndexFunc(m.work, func(w gatekeeper.Work) bool { return !w.RunAt.After(now) })
+	if i < 0 {
 		return gatekeeper.Work{}, false
 	}
-	w := m.work[0]
-	m.work = m.work[1:]
+	w := m.work[i]
+	m.work = slices.Delete(m.work, i, i+1)
 	w.Attempt++
 	return w, true
 }
