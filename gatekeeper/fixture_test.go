@@ -1,7 +1,6 @@
 package gatekeeper
 
 import (
-	"log/slog"
 	"testing"
 	"time"
 )
@@ -95,5 +94,3 @@ func claimOf(r Request, rule Rule) Claim {
 	}
 	return c
 }
-
-func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

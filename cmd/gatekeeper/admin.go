@@ -76,8 +76,8 @@ func (s *service) ready(w http.ResponseWriter, r *http.Request) {
 	if err := s.store.Ping(ctx); err != nil {
 		parts["storage"], status = "out of reach", http.StatusServiceUnavailable
 	}
-	if s.issuer == nil {
-		parts["signing_key"], status = "missing", http.StatusServiceUnavailable
+	if s.issuer.Ready(ctx) != nil {
+		parts["signing_key"], status = "out of reach", http.StatusServiceUnavailable
 	}
 	if s.drain.Err() != nil {
 		parts["service"], status = "draining", http.StatusServiceUnavailable
@@ -87,9 +87,6 @@ func (s *service) ready(w http.ResponseWriter, r *http.Request) {
 	s.reloading.Unlock()
 	if fault != "" { // the rules in force still serve
 		parts["rules"] = "the files have faults, older rules are in force: " + fault
-	}
-	if s.slack != nil { // its outages are waited out, so they make nobody unready
-		parts["slack"], _ = s.slack.WaysIn()
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -28,8 +28,7 @@ type config struct {
 	SigningKey  string
 	LedgerKey   string
 	People      gatekeeper.People
-	AWSRegion   string
-	STSEndpoint string
+	Clouds      cloudsConfig
 	Pending     int
 
 	// missing are parts that the file asks for and this version does not
@@ -122,9 +121,7 @@ func (r *configReader) root(o *conf.Object) {
 	r.keys(o)
 	r.people(o.Get("people"))
 	r.sso(o.Get("sso"))
-	aws := o.Get("aws").Object()
-	c.AWSRegion, c.STSEndpoint = aws.Get("region").String(""), secureURL(aws.Get("sts_endpoint"), "")
-	aws.Close()
+	r.clouds(o)
 	limits := o.Get("limits").Object()
 	c.Pending = limits.Get("pending_per_repository").Int(defaultPending, 1)
 	limits.Close()
@@ -213,10 +210,8 @@ func (r *configReader) slack(v conf.Value) {
 		o.Get("bot_token").Fault("is missing; Slack shows it under OAuth & Permissions")
 	case s.SigningSecret == "" && s.AppToken == "":
 		o.Get("signing_secret").Fault("is missing; Slack shows it under Basic Information (or set app_token for Socket Mode)")
-	case strings.HasPrefix(s.BotToken, "xapp-"):
-		o.Get("bot_token").Fault("is an app-level token (xapp-…), which belongs into app_token; the bot token (xoxb-…) is under OAuth & Permissions")
-	case strings.HasPrefix(s.AppToken, "xoxb-"), strings.HasPrefix(s.AppToken, "xoxp-"):
-		o.Get("app_token").Fault("is no app-level token (xapp-…); Slack makes one under Basic Information, with the scope connections:write")
+	case s.SigningSecret == "":
+		r.c.missing = append(r.c.missing, "slack.app_token without slack.signing_secret (Socket Mode)")
 	}
 	r.c.Slack = s
 }
@@ -241,17 +236,6 @@ func (r *configReader) github(v conf.Value) {
 		v.Fault("is empty, so anybody could sign webhooks; set the secret of the App's page, or leave the key out to take none")
 	}
 	r.c.GitHub = g
-}
-
-func (r *configReader) keys(o *conf.Object) {
-	v := o.Get("signing_key_file")
-	name := v.String("signing.pem")
-	if strings.HasPrefix(name, "aws-kms:") {
-		r.c.missing = append(r.c.missing, "signing_key_file: aws-kms:")
-		return
-	}
-	r.c.SigningKey = r.path(name)
-	r.c.LedgerKey = r.path(o.Get("ledger_key_file").String(filepath.Join(filepath.Dir(name), "ledger.pem")))
 }
 
 func (r *configReader) sso(v conf.Value) {

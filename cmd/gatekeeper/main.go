@@ -36,7 +36,6 @@ type world struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal asks to end well, a second one ends at once
 	code := run(world{args: os.Args, env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, interrupt: ctx})
 	stop()
 	os.Exit(code)
@@ -83,6 +82,7 @@ func commands(w world) []*cli.Command {
 	all := []*cli.Command{
 		auditCommand(w),
 		demoCommand(w),
+		keysCommand(w),
 		requestCommand(w),
 		rulesCommand(w),
 		serveCommand(w),

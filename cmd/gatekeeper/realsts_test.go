@@ -94,7 +94,7 @@ func TestInsideNamespace(t *testing.T) {
 		ciHost: s.ci.Handler(), ourHost: httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.ears.Addr().String()}),
 	})
 	iam.provider(t, ciHost)
-	s.cfg.URL, s.cfg.Issuers[0].Audience, s.cfg.STSEndpoint = "https://"+ourHost, "https://"+ourHost, "http://"+gatewayAt
+	s.cfg.URL, s.cfg.Issuers[0].Audience, s.cfg.Clouds.STSEndpoint = "https://"+ourHost, "https://"+ourHost, "http://"+gatewayAt
 	rules := strings.Replace(stageRules, "arn:aws:iam::111122223333:role/payments-deploy", weak, 1) +
 		"      strong:\n        aws: {role_arn: \"" + strong + "\", exchange: gatekeeper_token}\n"
 	if err := os.WriteFile(s.cfg.Rules, []byte(rules), 0o600); err != nil {

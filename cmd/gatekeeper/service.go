@@ -18,8 +18,6 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/rules"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/web"
-	"github.com/gatekeeper-ci/gatekeeper/sts"
-	"github.com/gatekeeper-ci/gatekeeper/sts/aws"
 	"github.com/gatekeeper-ci/gatekeeper/sts/issuer"
 	"github.com/gatekeeper-ci/gatekeeper/webhook/slack"
 )
@@ -89,21 +87,15 @@ func (s *service) openStore(ctx context.Context) error {
 	return err
 }
 
-func (s *service) openIssuer(context.Context) error {
-	key, err := issuer.LoadOrCreate(s.cfg.SigningKey)
-	if err != nil {
-		return err
-	}
-	s.issuer, err = issuer.New(issuer.Options{URL: s.cfg.URL, Key: key})
-	return err
-}
-
 func (s *service) openGate(context.Context) error {
 	verifier, err := oidc.New(oidc.Options{Issuers: s.cfg.Issuers})
 	if err != nil {
 		return err
 	}
-	options := s.slackOptions()
+	options := slack.Options{
+		APIURL: s.cfg.Slack.APIURL, BotToken: s.cfg.Slack.BotToken, SigningSecret: s.cfg.Slack.SigningSecret, Team: s.cfg.Slack.Team,
+		DefaultChannel: s.cfg.Slack.Channel, PublicURL: s.cfg.URL, Memory: s.store, People: s.cfg.People, Logger: s.log,
+	}
 	directory, err := slack.NewDirectory(options)
 	if err != nil {
 		return err
@@ -111,9 +103,8 @@ func (s *service) openGate(context.Context) error {
 	if err := s.openGitHub(); err != nil {
 		return err
 	}
-	exchanger := sts.Exchangers{"aws": aws.New(aws.Options{Region: s.cfg.AWSRegion, Endpoint: s.cfg.STSEndpoint, Minter: s.issuer, Logger: s.log})}
 	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
-		Verifier: verifier, Rules: s.live, Store: s.store, Directory: directory, Finder: s.store, Glance: directory.Glance(), Exchanger: exchanger, Runs: s.runs(),
+		Verifier: verifier, Rules: s.live, Store: s.store, Directory: directory, Exchanger: s.exchangers(), Runs: s.runs(),
 		People: s.cfg.People, Logger: s.log, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
 		Sole: true, Started: time.Now(),
 	})
@@ -157,7 +148,7 @@ func (s *service) handler() http.Handler {
 	calls := api.Handler(api.Options{Gate: s.gate, URL: s.cfg.URL, Logger: s.log, Draining: s.drain, Observe: s.metrics.call})
 	mux.Handle("/v1/", calls)
 	mux.Handle("/openapi.yaml", calls)
-	s.slackDoors(mux)
+	mux.Handle("POST /webhook/slack/interactions", s.slack.Interactions())
 	s.handleGitHub(mux)
 	mux.Handle("/.well-known/", s.issuer.Handler())
 	mux.Handle("/requests", web.Handler())
@@ -188,7 +179,6 @@ func (s *service) run(ctx context.Context) error {
 	wg.Go(func() { s.runner.Run(working) })
 	wg.Go(func() { s.watchRules(working) })
 	wg.Go(func() { s.greetSlack(working) })
-	wg.Go(func() { s.slack.Listen(s.drain) })
 	s.log.Info("serving", "url", s.cfg.URL, "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "rules", s.live.Current().Len(), "version", version)
 	var err error
 	select {
@@ -216,6 +206,18 @@ func ignoreClosed(err error) error {
 		return nil
 	}
 	return err
+}
+
+// greetSlack says at the start whether Slack takes our token. Nothing waits
+// for it: a gatekeeper starts while Slack is down.
+func (s *service) greetSlack(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if id, err := s.slack.Check(ctx); err != nil {
+		s.log.Warn("Slack does not answer as it should; messages wait", "error", err)
+	} else {
+		s.log.Info("Slack answers", "as", id)
+	}
 }
 
 func (s *service) close() {

@@ -66,9 +66,7 @@ func newStageBehind(ctx context.Context, dir, ciURL string) (*stage, error) {
 		return nil, err
 	}
 	url := "http://" + s.ears.Addr().String()
-	if s.slack, err = slackbox.New(slackbox.Options{
-		InteractionsURL: url + "/webhook/slack/interactions", CommandsURL: url + "/webhook/slack/commands", EventsURL: url + "/webhook/slack/events",
-	}); err != nil {
+	if s.slack, err = slackbox.New(slackbox.Options{InteractionsURL: url + "/webhook/slack/interactions"}); err != nil {
 		return nil, err
 	}
 	s.sts = stsbox.Start(nil)
@@ -97,7 +95,7 @@ func (s *stage) config(url string) config {
 			{Name: "Alice", Slack: "U0ALICE", GitHub: "alice"}, {Name: "Bob", Slack: "U0BOB", GitHub: "bob"},
 			{Name: "Carol", Slack: "U0CAROL", GitHub: "carol"},
 		},
-		AWSRegion: "eu-west-1", STSEndpoint: s.sts.URL(), Pending: defaultPending,
+		Clouds: cloudsConfig{AWSRegion: "eu-west-1", STSEndpoint: s.sts.URL()}, Pending: defaultPending,
 	}
 }
 

@@ -71,7 +71,7 @@ func partitions(o *conf.Object, s gatekeeper.AWSSpec) {
 	if want == "" {
 		return
 	}
-	if got := partitionOf(s.Region); s.Region != "" && got != want {
+	if got := gatekeeper.AWSPartition(s.Region); s.Region != "" && got != want {
 		o.Get("region").Fault("%s is a region of partition %s, the role is of %s", s.Region, got, want)
 	}
 	for _, item := range o.Get("policy_arns").Items() {
@@ -88,20 +88,6 @@ func partition(arn string) string {
 		return ""
 	}
 	return parts[1]
-}
-
-// partitionOf tells a region's partition by its prefix, as the SDK's
-// partitions.json does.
-func partitionOf(region string) string {
-	for _, p := range []struct{ prefix, partition string }{
-		{"cn-", "aws-cn"}, {"us-gov-", "aws-us-gov"}, {"us-iso-", "aws-iso"}, {"us-isob-", "aws-iso-b"},
-		{"eu-isoe-", "aws-iso-e"}, {"us-isof-", "aws-iso-f"}, {"eusc-", "aws-eusc"},
-	} {
-		if strings.HasPrefix(region, p.prefix) {
-			return p.partition
-		}
-	}
-	return "aws"
 }
 
 // sessionPolicy is written as YAML and sent as compact JSON.

@@ -3,10 +3,8 @@ package aws
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 
@@ -18,22 +16,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/sts/internal/ask"
 	"github.com/gatekeeper-ci/gatekeeper/sts/issuer"
 )
 
 // maxTries bounds what one exchange asks of STS.
 const maxTries = 3
 
-// Minter mints the gatekeeper's own tokens.
-type Minter interface {
-	Mint(g gatekeeper.Grant, audience string) (string, error)
-}
-
 // Options of an Exchanger; the zero value has no region and cannot mint.
 type Options struct {
-	Region   string // where a credential names none
-	Endpoint string // "" is AWS's own, or AWS_ENDPOINT_URL_STS
-	Minter   Minter // for exchange: gatekeeper_token
+	Region   string        // where a credential names none
+	Endpoint string        // "" is AWS's own, or AWS_ENDPOINT_URL_STS
+	Minter   issuer.Minter // for exchange: gatekeeper_token
 	HTTP     aws.HTTPClient
 	// Credentials are the gatekeeper's own, for exchange: assume_role; nil is
 	// the SDK's default chain, asked when first needed.
@@ -65,6 +59,9 @@ func (e *Exchanger) Exchange(ctx context.Context, g gatekeeper.Grant, subjectTok
 	if region == "" {
 		return gatekeeper.Credential{}, gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "no AWS region is configured; set aws.region, or region in the rule's credential")
 	}
+	if partition := gatekeeper.AWSPartition(region); !strings.HasPrefix(spec.RoleARN, "arn:"+partition+":") {
+		return gatekeeper.Credential{}, gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "region %s is of partition %s, the role %s is not; name a region of its own in the rule's credential", region, partition, spec.RoleARN)
+	}
 	session, err := e.session(ctx, g, *spec, region, subjectToken)
 	if err != nil {
 		return gatekeeper.Credential{}, told(err)
@@ -81,25 +78,14 @@ type session struct {
 }
 
 func (e *Exchanger) session(ctx context.Context, g gatekeeper.Grant, spec gatekeeper.AWSSpec, region, subjectToken string) (session, error) {
-	switch spec.Exchange {
-	case gatekeeper.ExchangeWorkloadToken:
-		if subjectToken == "" {
-			return session{}, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "this credential needs the CI's token for %s", spec.Audience)
-		}
-		return e.withToken(ctx, g, spec, region, subjectToken)
-	case gatekeeper.ExchangeGatekeeperToken:
-		if e.o.Minter == nil {
-			return session{}, gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "exchange: gatekeeper_token needs a signing key; set signing_key_file")
-		}
-		token, err := e.o.Minter.Mint(g, spec.Audience)
-		if err != nil {
-			return session{}, err
-		}
-		return e.withToken(ctx, g, spec, region, token)
-	case gatekeeper.ExchangeAssumeRole:
+	if spec.Exchange == gatekeeper.ExchangeAssumeRole {
 		return e.asOurselves(ctx, g, spec, region)
 	}
-	return session{}, gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "exchange %q is no way to AWS", spec.Exchange)
+	token, err := issuer.Presented(ctx, e.o.Minter, g, spec.Exchange, spec.Audience, subjectToken)
+	if err != nil {
+		return session{}, err
+	}
+	return e.withToken(ctx, g, spec, region, token)
 }
 
 // withToken presents a token. STS takes neither tags nor SourceIdentity here;
@@ -199,7 +185,7 @@ func retryer() aws.Retryer {
 func credential(s session, spec gatekeeper.AWSSpec, region string) (gatekeeper.Credential, error) {
 	c, u := s.credentials, s.user
 	if c == nil || u == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || aws.ToString(c.SessionToken) == "" || c.Expiration == nil {
-		return gatekeeper.Credential{}, gatekeeper.Errorf(gatekeeper.CodeExchangeUnknown, "AWS STS answered without a complete session")
+		return gatekeeper.Credential{}, ask.Incomplete("AWS STS")
 	}
 	return gatekeeper.Credential{Type: "aws", ExpiresAt: c.Expiration.UTC(), AWS: &gatekeeper.AWSCredential{
 		AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: *c.SessionToken,
@@ -217,31 +203,9 @@ func told(err error) error {
 	}
 	var refused smithy.APIError
 	if errors.As(err, &refused) {
-		return gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "AWS STS refused: %s%s", word(refused.ErrorCode()), hint(refused.ErrorCode()))
+		return gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "AWS STS refused: %s%s", ask.Word(refused.ErrorCode()), hint(refused.ErrorCode()))
 	}
-	if unsent(err) {
-		return gatekeeper.Errorf(gatekeeper.CodeUnavailable, "AWS STS cannot be reached; nothing was issued, try again")
-	}
-	return gatekeeper.Errorf(gatekeeper.CodeExchangeUnknown, "the answer of AWS STS was lost")
-}
-
-// word is a code that looks like one: whatever stands between STS and us may
-// answer with what it was sent, which holds a token.
-func word(code string) string {
-	if len(code) > 64 || strings.ContainsFunc(code, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
-	}) {
-		return "with a code that is none of AWS's"
-	}
-	return code
-}
-
-// unsent says whether the request certainly never left: no connection, to STS
-// or to the proxy before it, or one whose certificate was refused.
-func unsent(err error) bool {
-	var network *net.OpError
-	var certificate *tls.CertificateVerificationError
-	return errors.As(err, &certificate) || errors.As(err, &network) && (network.Op == "dial" || network.Op == "proxyconnect")
+	return ask.Lost(err, "AWS STS")
 }
 
 // hint says what the platform team can check.

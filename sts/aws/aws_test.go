@@ -1,8 +1,6 @@
 package aws_test
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +11,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/stsbox"
 	"github.com/gatekeeper-ci/gatekeeper/sts"
 	"github.com/gatekeeper-ci/gatekeeper/sts/aws"
-	"github.com/gatekeeper-ci/gatekeeper/sts/issuer"
+	"github.com/gatekeeper-ci/gatekeeper/sts/ststest"
 )
 
 const role = "arn:aws:iam::111122223333:role/deploy"
@@ -32,20 +30,9 @@ func grantFor(t testing.TB, spec gatekeeper.AWSSpec, repository, environment str
 	if spec.RoleARN == "" {
 		spec.RoleARN = role
 	}
-	now := time.Now().UTC()
-	rule := gatekeeper.Rule{Name: "payments", Credentials: []gatekeeper.CredentialSpec{{Name: "deploy", Type: "aws", AWS: &spec}},
-		Approval: gatekeeper.Approval{None: true, ValidFor: time.Hour, ExpiresAfter: time.Hour, Redemptions: 1, Scope: gatekeeper.ScopeRun, StepUp: gatekeeper.StepUpNone}}
-	d := gatekeeper.Decision{Outcome: gatekeeper.Allow, Rule: &rule}
-	w := gatekeeper.Workload{IssuerURL: "https://ci", Repository: repository, RepositoryID: "1", RunID: "7001", RunAttempt: "1", SHA: "4f2c", Ref: "refs/heads/main"}
-	r, _, err := gatekeeper.NewRequest(gatekeeper.Admission{ID: "req_abc", Workload: w, Ask: gatekeeper.Ask{Environment: environment}, Decision: d, Credentials: rule.Credentials, Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, g, _, err := r.Redeem(gatekeeper.Claim{ID: "red_1", Workload: w, Credential: "deploy", Current: d, SettleBy: now.Add(time.Minute)}, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g
+	w := ststest.Workload()
+	w.Repository = repository
+	return ststest.GrantFor(t, gatekeeper.CredentialSpec{Type: "aws", AWS: &spec}, w, environment)
 }
 
 type bench struct {
@@ -114,20 +101,9 @@ func TestAssumeRole(t *testing.T) {
 // the CI's own (threats row 37).
 func TestGatekeeperToken(t *testing.T) {
 	b := begin(t)
-	key, err := issuer.LoadOrCreate(t.TempDir() + "/signing.pem")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var handler http.Handler
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
-	t.Cleanup(server.Close)
-	ours, err := issuer.New(issuer.Options{URL: server.URL, Key: key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	handler = ours.Handler()
-	b.sts.Provider(server.URL, "sts.amazonaws.com")
-	b.sts.Role(stsbox.Role{ARN: role, Issuer: server.URL, Claims: map[string]string{"sub": "repo:acme/payments:environment:production"}})
+	ours := ststest.Issuer(t, nil)
+	b.sts.Provider(ours.URL(), "sts.amazonaws.com")
+	b.sts.Role(stsbox.Role{ARN: role, Issuer: ours.URL(), Claims: map[string]string{"sub": "repo:acme/payments:environment:production"}})
 	exchange := aws.New(aws.Options{Region: "eu-west-1", Endpoint: b.sts.URL(), Minter: ours})
 	spec := gatekeeper.AWSSpec{Exchange: gatekeeper.ExchangeGatekeeperToken, Audience: "sts.amazonaws.com"}
 	if _, err := exchange.Exchange(t.Context(), grantOf(t, spec), ""); err != nil {
@@ -139,7 +115,7 @@ func TestGatekeeperToken(t *testing.T) {
 	if _, err := b.exchange.Exchange(t.Context(), grantOf(t, web()), b.token()); gatekeeper.CodeOf(err) != gatekeeper.CodeExchangeFailed || !strings.Contains(err.Error(), "AccessDenied") {
 		t.Errorf("the CI's own token: %v", err)
 	}
-	if _, err := ours.Mint(gatekeeper.Grant{}, "x"); err == nil {
+	if _, err := ours.Mint(t.Context(), gatekeeper.Grant{}, "x"); err == nil {
 		t.Error("a token was minted from no grant")
 	}
 }

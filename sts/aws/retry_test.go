@@ -131,13 +131,14 @@ func TestNothingToExchange(t *testing.T) {
 		grant     gatekeeper.Grant
 		code      gatekeeper.Code
 	}{
-		"no grant":         {b.exchange, gatekeeper.Grant{}, gatekeeper.CodeInternal},
-		"no grant, direct": {b.exchange["aws"], gatekeeper.Grant{}, gatekeeper.CodeInternal},
-		"no region":        {aws.New(aws.Options{}), grantOf(t, web()), gatekeeper.CodeExchangeFailed},
-		"no exchanger":     {sts.Exchangers{}, grantOf(t, web()), gatekeeper.CodeExchangeFailed},
-		"no way":           {b.exchange, grantOf(t, gatekeeper.AWSSpec{}), gatekeeper.CodeExchangeFailed},
-		"no key to sign":   {b.exchange, grantOf(t, gatekeeper.AWSSpec{Exchange: gatekeeper.ExchangeGatekeeperToken}), gatekeeper.CodeExchangeFailed},
-		"no token":         {b.exchange, grantOf(t, web()), gatekeeper.CodeInvalidRequest},
+		"no grant":          {b.exchange, gatekeeper.Grant{}, gatekeeper.CodeInternal},
+		"no grant, direct":  {b.exchange["aws"], gatekeeper.Grant{}, gatekeeper.CodeInternal},
+		"no region":         {aws.New(aws.Options{}), grantOf(t, web()), gatekeeper.CodeExchangeFailed},
+		"another partition": {aws.New(aws.Options{Region: "cn-north-1"}), grantOf(t, web()), gatekeeper.CodeExchangeFailed},
+		"no exchanger":      {sts.Exchangers{}, grantOf(t, web()), gatekeeper.CodeExchangeFailed},
+		"no way":            {b.exchange, grantOf(t, gatekeeper.AWSSpec{}), gatekeeper.CodeExchangeFailed},
+		"no key to sign":    {b.exchange, grantOf(t, gatekeeper.AWSSpec{Exchange: gatekeeper.ExchangeGatekeeperToken}), gatekeeper.CodeExchangeFailed},
+		"no token":          {b.exchange, grantOf(t, web()), gatekeeper.CodeInvalidRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
 			token := "x.y.z"

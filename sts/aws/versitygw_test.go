@@ -78,7 +78,11 @@ func beginReal(t *testing.T, dir string) cloud {
 
 func minter(t *testing.T, key *rsa.PrivateKey, now func() time.Time) *issuer.Issuer {
 	t.Helper()
-	i, err := issuer.New(issuer.Options{URL: "https://" + ourHost, Key: key, Now: now})
+	k, err := issuer.FromRSA(key, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := issuer.New(issuer.Options{URL: "https://" + ourHost, Keys: issuer.Static{k}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

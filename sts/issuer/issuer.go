@@ -1,22 +1,16 @@
 // Package issuer is the gatekeeper as OIDC issuer: a cloud that trusts only
 // it cannot be reached by a job that goes around it. Tokens are only ever
-// minted from a Grant and live five minutes.
+// minted from a Grant and live five minutes at most.
 package issuer
 
 import (
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
-	"io/fs"
+	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -27,194 +21,131 @@ import (
 // life is how long a token is valid: the exchange follows at once.
 const life = 5 * time.Minute
 
-// Options of an Issuer. URL and Key are needed.
+// maxAge is how long others may keep the key set without asking again.
+const maxAge = 5 * time.Minute
+
+// Options of an Issuer. URL and Keys are needed.
 type Options struct {
-	URL string // public, exactly what clouds are told to trust
-	Key *rsa.PrivateKey
-	Now func() time.Time // nil: time.Now
+	URL  string // public, exactly what clouds are told to trust
+	Keys Source
+	Now  func() time.Time // nil: time.Now
 }
 
-// Issuer mints tokens and shows the key that verifies them.
+// Issuer mints tokens and shows the keys that verify them.
 type Issuer struct {
-	o      Options
-	signer jose.Signer
-	jwks   []byte
+	o         Options
+	discovery []byte
 }
 
-// New makes an issuer. Its key's id is the key's RFC 7638 thumbprint.
+// New makes an issuer and asks nobody.
 func New(o Options) (*Issuer, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Key == nil || o.Key.N.BitLen() < 2048 {
-		return nil, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the signing key has to be RSA of at least 2048 bits")
+	if o.Keys == nil || o.URL == "" {
+		return nil, gatekeeper.Errorf(gatekeeper.CodeInternal, "an issuer needs its URL and keys")
 	}
-	public := jose.JSONWebKey{Key: o.Key.Public(), Algorithm: string(jose.RS256), Use: "sig"}
-	print, err := public.Thumbprint(crypto.SHA256)
+	discovery, err := json.Marshal(map[string]any{
+		"issuer": o.URL, "jwks_uri": o.URL + "/.well-known/jwks.json",
+		"response_types_supported": []string{"id_token"}, "subject_types_supported": []string{"public"},
+		"id_token_signing_alg_values_supported": []string{string(jose.RS256)},
+		"claims_supported":                      supported(),
+	})
+	return &Issuer{o: o, discovery: discovery}, err
+}
+
+// Ready says whether a token could be signed now, without signing one.
+func (i *Issuer) Ready(ctx context.Context) error {
+	_, err := i.signer(ctx)
+	return err
+}
+
+func (i *Issuer) signer(ctx context.Context) (Key, error) {
+	keys, err := i.o.Keys.Keys(ctx)
 	if err != nil {
-		return nil, err
+		return Key{}, err
 	}
-	public.KeyID = base64.RawURLEncoding.EncodeToString(print)
-	jwks, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{public}})
-	if err != nil {
-		return nil, err
+	key, ok := signing(keys, i.o.Now())
+	if !ok || key.Public == nil {
+		return Key{}, &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: 5 * time.Second,
+			Description: "no signing key is in reach; nothing was issued, try again"}
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: o.Key, KeyID: public.KeyID}},
-		(&jose.SignerOptions{}).WithType("JWT"))
-	return &Issuer{o: o, signer: signer, jwks: jwks}, err
+	return key, nil
 }
 
 // Handler serves /.well-known/openid-configuration and /.well-known/jwks.json.
 func (i *Issuer) Handler() http.Handler {
-	discovery, _ := json.Marshal(map[string]any{ // strings marshal
-		"issuer": i.o.URL, "jwks_uri": i.o.URL + "/.well-known/jwks.json",
-		"response_types_supported": []string{"id_token"}, "subject_types_supported": []string{"public"},
-		"id_token_signing_alg_values_supported": []string{"RS256"},
-		"claims_supported":                      []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "repository", "ref", "sha", "environment", "request", "approvers"},
-	})
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/openid-configuration", serve(discovery))
-	mux.HandleFunc("GET /.well-known/jwks.json", serve(i.jwks))
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) { serve(w, r, i.discovery) })
+	mux.HandleFunc("GET /.well-known/jwks.json", i.jwks)
 	return mux
 }
 
-func serve(body []byte) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "public, max-age=300")
-		_, _ = w.Write(body)
+// jwks never answers with an empty set: whoever keeps it would refuse tokens
+// long after we are well again.
+func (i *Issuer) jwks(w http.ResponseWriter, r *http.Request) {
+	keys, err := i.o.Keys.Keys(r.Context())
+	var set jose.JSONWebKeySet
+	for _, key := range published(keys, i.o.Now()) {
+		set.Keys = append(set.Keys, key.jwk())
 	}
+	body, marshalErr := json.Marshal(set)
+	if err != nil || marshalErr != nil || len(set.Keys) == 0 {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "the signing keys are out of reach", http.StatusServiceUnavailable)
+		return
+	}
+	serve(w, r, body)
+}
+
+// serve lets others keep the answer for a while, and ask whether it changed.
+func serve(w http.ResponseWriter, r *http.Request, body []byte) {
+	sum := sha256.Sum256(body)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(maxAge.Seconds())))
+	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
 // Mint signs a token that says which workload may do what, by whose approval.
-// Its subject is stable: repo:OWNER/NAME:environment:NAME, the environment in
-// the case in which it was asked for.
-func (i *Issuer) Mint(g gatekeeper.Grant, audience string) (string, error) {
+// A failure to sign is CodeUnavailable: nothing was issued.
+func (i *Issuer) Mint(ctx context.Context, g gatekeeper.Grant, audience string) (string, error) {
 	if !g.Valid() {
 		return "", gatekeeper.Errorf(gatekeeper.CodeInternal, "there is no grant to mint a token from")
 	}
+	if audience == "" {
+		return "", gatekeeper.Errorf(gatekeeper.CodeInternal, "a token needs an audience")
+	}
+	key, err := i.signer(ctx)
+	if err != nil {
+		return "", err
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: &signature{ctx, key}}, (&jose.SignerOptions{}).WithType("JWT"))
+	if err != nil {
+		return "", gatekeeper.Wrap(err, gatekeeper.CodeInternal, "the signing key cannot sign")
+	}
 	now := i.o.Now()
-	r, w := g.Request(), g.Workload()
-	return jwt.Signed(i.signer).Claims(jwt.Claims{
-		Issuer: i.o.URL, Subject: "repo:" + w.Repository + ":environment:" + r.Environment, Audience: jwt.Audience{audience},
-		ID: g.Redemption().ID, IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(life)),
-	}).Claims(map[string]any{
-		"repository": w.Repository, "repository_id": w.RepositoryID, "repository_owner": w.RepositoryOwner, "repository_owner_id": w.RepositoryOwnerID,
-		"ref": w.Ref, "sha": w.SHA, "workflow": w.Workflow, "run_id": w.RunID, "run_attempt": w.RunAttempt,
-		"environment": r.Environment, "rule": r.Rule.Name, "request": r.ID, "approvers": Approvers(r),
-		// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp
-		"https://aws.amazon.com/tags":            map[string]any{"principal_tags": lists(Tags(g))},
-		"https://aws.amazon.com/source_identity": SourceIdentity(r),
-	}).Serialize()
-}
-
-func lists(tags [][2]string) map[string][]string {
-	out := map[string][]string{}
-	for _, t := range tags {
-		out[t[0]] = []string{t[1]}
-	}
-	return out
-}
-
-// LoadOrCreate reads an RSA key in PKCS#8 PEM, and makes it where there is
-// none: whole or not at all, readable by its owner only.
-func LoadOrCreate(path string) (*rsa.PrivateKey, error) {
-	body, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = create(path); err == nil {
-			body, err = os.ReadFile(path)
-		}
-	}
+	raw, err := jwt.Signed(signer).Claims(jwt.Claims{
+		Issuer: i.o.URL, Subject: Subject(g), Audience: jwt.Audience{audience},
+		ID: g.Redemption().ID, IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(lifetime(g))),
+	}).Claims(claims(g)).Serialize()
 	if err != nil {
-		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "the signing key %s cannot be read or made", path)
+		return "", &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: 5 * time.Second, Err: err,
+			Description: "the signing key cannot be used right now; nothing was issued, try again"}
 	}
-	block, _ := pem.Decode(body)
-	if block != nil {
-		if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
-			if k, ok := key.(*rsa.PrivateKey); ok && k.N.BitLen() >= 2048 {
-				return k, nil
-			}
-		}
-	}
-	return nil, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "%s holds no RSA key of at least 2048 bits in PKCS#8 PEM; `openssl genpkey -algorithm rsa -pkeyopt rsa_keygen_bits:3072` makes one", path)
+	return raw, nil
 }
 
-func create(path string) error {
-	key, err := rsa.GenerateKey(rand.Reader, 3072)
-	if err != nil {
-		return err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = tmp.Write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	// link refuses when another process was first; its key is as good.
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
-}
+// URL is the issuer as clouds know it.
+func (i *Issuer) URL() string { return i.o.URL }
 
-// Approvers are who approved, as Slack ids.
-func Approvers(r gatekeeper.Request) []string {
-	ids := []string{}
-	for _, v := range r.ApprovedBy() {
-		ids = append(ids, v.Person.Slack)
+// Expiry is when a token that is minted now for the grant ends.
+func (i *Issuer) Expiry(g gatekeeper.Grant) time.Time { return i.o.Now().Add(lifetime(g)).UTC() }
+
+// lifetime is the credential's own where it has a shorter one.
+func lifetime(g gatekeeper.Grant) time.Duration {
+	if o := g.Credential().OIDC; o != nil && o.Lifetime > 0 && o.Lifetime < life {
+		return o.Lifetime
 	}
-	return ids
-}
-
-// Tags are what a session tells about its origin, each value within what AWS
-// takes: 256 of letters, digits, spaces and _.:/=+-@
-// (https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html).
-func Tags(g gatekeeper.Grant) [][2]string {
-	r, w := g.Request(), g.Workload()
-	var tags [][2]string
-	for _, t := range [][2]string{
-		{"repository", w.Repository}, {"environment", r.Environment}, {"run", w.RunID}, {"request", r.ID},
-		{"rule", r.Rule.Name}, {"approvers", strings.Join(Approvers(r), "+")}, {"ref", w.Ref}, {"sha", w.SHA},
-	} {
-		if value := keep(t[1], " _.:/=+-@", 256); value != "" {
-			tags = append(tags, [2]string{t[0], value})
-		}
-	}
-	return tags
-}
-
-// SourceIdentity is who approved, or the request where nobody had to: 2 to 64
-// of letters, digits and _+=,.@-. It stays with a session over role chaining.
-func SourceIdentity(r gatekeeper.Request) string {
-	who := strings.Join(Approvers(r), "+")
-	if len(who) < 2 || len(who) > 64 {
-		who = r.ID
-	}
-	return keep(who, "_+=,.@-", 64)
-}
-
-// SessionName is what CloudTrail calls the session: the request first, since
-// it is unique, then the repository.
-func SessionName(g gatekeeper.Grant) string {
-	return keep(g.Request().ID+"-"+g.Workload().Repository, "_+=,.@-", 64)
-}
-
-// keep replaces what AWS does not take by a dash and cuts at most bytes; all
-// that is kept is ASCII.
-func keep(s, also string, most int) string {
-	mapped := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || (r < 0x80 && strings.ContainsRune(also, r)):
-			return r
-		}
-		return '-'
-	}, s)
-	return mapped[:min(len(mapped), most)]
+	return life
 }

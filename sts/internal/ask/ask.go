@@ -1,0 +1,235 @@
+// Package ask puts one question to a cloud over HTTP and tells apart what may
+// be repeated, what was refused, what never left and what was lost. The
+// exchangers of clouds whose SDK would bring more than their one or two calls
+// are built on it.
+package ask
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// The bounds of one question (threats row 39).
+const (
+	maxTries  = 3
+	maxAnswer = 1 << 20
+	maxWait   = 3 * time.Second
+	callTime  = 10 * time.Second
+)
+
+// Options of a Client; the zero value is a working one.
+type Options struct {
+	Transport http.RoundTripper
+	Wait      func(context.Context, time.Duration) error // between tries; nil: by the clock
+}
+
+// Client asks. It follows no redirect: what is sent holds a token, and the
+// answer another.
+type Client struct {
+	http *http.Client
+	wait func(context.Context, time.Duration) error
+}
+
+// New makes a Client.
+func New(o Options) *Client {
+	if o.Wait == nil {
+		o.Wait = pause
+	}
+	if o.Transport == nil {
+		// A connection that the cloud closed while it was idle would make an
+		// answer count as lost; exchanges are too rare to keep one.
+		own := http.DefaultTransport.(*http.Transport).Clone()
+		own.DisableKeepAlives = true
+		o.Transport = own
+	}
+	return &Client{wait: o.Wait, http: &http.Client{Transport: o.Transport, Timeout: callTime,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// Call is one question. Form or JSON is its body.
+type Call struct {
+	Cloud  string // as people call it: "Google's STS"
+	Method string // "": POST
+	URL    string
+	Header map[string]string
+	Form   url.Values
+	JSON   any
+	// Secrets are in the question; an answer that repeats a part of one is not
+	// told (threats row 40).
+	Secrets []string
+	// Refusal reads the cloud's error; nil: its status says it all.
+	Refusal func(body []byte) Refusal
+}
+
+// Refusal is a cloud's own error.
+type Refusal struct {
+	Code    string
+	Message string
+	Hint    string // what the platform team can check
+	Again   bool   // the cloud says that it may go well later
+}
+
+// Do asks, and reads the answer into into (nil: no answer is wanted). Its
+// errors are coded: CodeExchangeFailed for a refusal, CodeUnavailable where
+// nothing was sent, CodeExchangeUnknown where the answer was lost.
+func (c *Client) Do(ctx context.Context, call Call, into any) error {
+	for try := 1; ; try++ {
+		a, err := c.send(ctx, call)
+		if err != nil {
+			return Lost(err, call.Cloud)
+		}
+		if a.status/100 == 2 {
+			return call.read(a, into)
+		}
+		refused, again := call.refused(a)
+		if !again || try == maxTries || c.wait(ctx, a.delay(try)) != nil {
+			return refused
+		}
+	}
+}
+
+type answer struct {
+	status int
+	after  time.Duration // Retry-After
+	body   []byte
+}
+
+func (c *Client) send(ctx context.Context, call Call) (answer, error) {
+	req, err := call.request(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	a := answer{status: resp.StatusCode}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		a.after = time.Duration(seconds) * time.Second
+	}
+	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if a.status/100 != 2 {
+		err = nil // a refusal is one without its words, too
+	}
+	return a, err
+}
+
+func (c Call) request(ctx context.Context) (*http.Request, error) {
+	method, body, kind := c.Method, []byte(nil), ""
+	if method == "" {
+		method = http.MethodPost
+	}
+	switch {
+	case c.Form != nil:
+		body, kind = []byte(c.Form.Encode()), "application/x-www-form-urlencoded"
+	case c.JSON != nil:
+		var err error
+		if body, err = json.Marshal(c.JSON); err != nil {
+			return nil, err
+		}
+		kind = "application/json"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range c.Header {
+		req.Header.Set(name, value)
+	}
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	req.Header.Set("Accept", "application/json")
+	return req, nil
+}
+
+func (c Call) read(a answer, into any) error {
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(a.body, into); err != nil {
+		// The cause would show a part of the answer.
+		return gatekeeper.Errorf(gatekeeper.CodeExchangeUnknown, "the answer of %s cannot be read", c.Cloud)
+	}
+	return nil
+}
+
+// Incomplete is the error for an answer that lacks what was asked for.
+func Incomplete(cloud string) error {
+	return gatekeeper.Errorf(gatekeeper.CodeExchangeUnknown, "%s answered without a complete credential", cloud)
+}
+
+// Lost is the error where there is no answer: whether something was issued is
+// unknown, unless nothing was sent.
+func Lost(err error, cloud string) error {
+	if Unsent(err) {
+		return gatekeeper.Errorf(gatekeeper.CodeUnavailable, "%s cannot be reached; nothing was issued, try again", cloud)
+	}
+	return gatekeeper.Errorf(gatekeeper.CodeExchangeUnknown, "the answer of %s was lost", cloud)
+}
+
+// refused is the error of an answer that is none, and whether to ask again.
+func (c Call) refused(a answer) (error, bool) {
+	var r Refusal
+	if c.Refusal != nil && a.status/100 != 3 {
+		r = c.Refusal(a.body)
+	}
+	words := []string{strconv.Itoa(a.status)}
+	if r.Code != "" {
+		words = []string{Word(r.Code)}
+	}
+	if text := Text(r.Message, c.Secrets...); text != "" {
+		words = append(words, "("+text+")")
+	}
+	if a.status/100 == 3 {
+		r.Hint = "it points elsewhere, and a token is sent nowhere else"
+	}
+	err := gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "%s refused: %s", c.Cloud, strings.Join(words, " "))
+	if r.Hint != "" {
+		err.Description += "; " + r.Hint
+	}
+	err.RetryAfter = a.after
+	return err, r.Again || again(a.status)
+}
+
+func again(status int) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// delay is what the cloud asks for, or a growing one.
+func (a answer) delay(try int) time.Duration {
+	if a.after > 0 {
+		return a.after
+	}
+	return time.Duration(try) * 300 * time.Millisecond
+}
+
+// pause waits, unless it would be too long for what waits behind it.
+func pause(ctx context.Context, d time.Duration) error {
+	if until, ok := ctx.Deadline(); d > maxWait || ok && time.Until(until) < d {
+		return errors.New("too long")
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

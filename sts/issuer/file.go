@@ -1,0 +1,222 @@
+package issuer
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+)
+
+// keyBits is the size of new keys.
+const keyBits = 3072
+
+// lookEvery is how often the file is looked at for changes.
+const lookEvery = 2 * time.Second
+
+// File is a Source: PKCS#8 PEM blocks in one file, each with a line before it
+// that says from when it signs. It is read again when it changes, so keys are
+// rotated under a running service.
+type File struct {
+	path string
+	log  *slog.Logger
+	now  func() time.Time
+
+	mu     sync.Mutex
+	keys   []Key
+	seen   fs.FileInfo
+	looked time.Time
+}
+
+// OpenFile reads the keys, and makes one where there is no file: whole or not
+// at all, readable by its owner only.
+func OpenFile(path string, log *slog.Logger, now func() time.Time) (*File, error) {
+	if now == nil {
+		now = time.Now
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	f := &File{path: path, log: log, now: now}
+	err := f.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = create(path); err == nil {
+			err = f.read()
+		}
+	}
+	if err != nil && gatekeeper.CodeOf(err) == gatekeeper.CodeInternal {
+		err = gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "the signing key %s cannot be read or made", path)
+	}
+	return f, err
+}
+
+// Keys implements Source. A file that went bad leaves the keys as they were.
+func (f *File) Keys(context.Context) ([]Key, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now := f.now(); now.Sub(f.looked) >= lookEvery || now.Before(f.looked) {
+		f.looked = now
+		if err := f.refresh(); err != nil {
+			f.log.Warn("the signing keys on disk cannot be used; those known before stay", "file", f.path, "error", err)
+		}
+	}
+	return f.keys, nil
+}
+
+func (f *File) refresh() error {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return err
+	}
+	if os.SameFile(info, f.seen) && info.ModTime().Equal(f.seen.ModTime()) && info.Size() == f.seen.Size() {
+		return nil
+	}
+	if err := f.read(); err != nil {
+		return err
+	}
+	f.log.Info("signing keys were read again", "file", f.path, "keys", len(f.keys))
+	return nil
+}
+
+func (f *File) read() error {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return err
+	}
+	body, err := os.ReadFile(f.path)
+	if err != nil {
+		return err
+	}
+	keys, err := parseKeys(f.path, body)
+	if err != nil {
+		return err
+	}
+	f.keys, f.seen = nil, info
+	for _, k := range keys {
+		f.keys = append(f.keys, k.Key)
+	}
+	return nil
+}
+
+// fileKey is a key and the block it stands in.
+type fileKey struct {
+	Key
+	der []byte
+}
+
+// signsLine is the explanatory text (RFC 7468 section 2) before a key.
+const signsLine = "# signs from "
+
+func parseKeys(path string, body []byte) ([]fileKey, error) {
+	var keys []fileKey
+	for {
+		block, rest := pem.Decode(body)
+		if block == nil {
+			break
+		}
+		from, err := signsFrom(body[:len(body)-len(rest)])
+		if err != nil {
+			return nil, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "%s: key %d: a line %qTIME is wanted, with a time such as 2026-03-02T10:00:00Z", path, len(keys)+1, signsLine)
+		}
+		private, _ := x509.ParsePKCS8PrivateKey(block.Bytes)
+		rsaKey, _ := private.(*rsa.PrivateKey)
+		key, err := FromRSA(rsaKey, from)
+		if err != nil {
+			return nil, noKey(path)
+		}
+		keys, body = append(keys, fileKey{key, block.Bytes}), rest
+	}
+	if len(keys) == 0 {
+		return nil, noKey(path)
+	}
+	return keys, nil
+}
+
+func noKey(path string) error {
+	return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "%s holds no RSA key of at least %d bits in PKCS#8 PEM; `openssl genpkey -algorithm rsa -pkeyopt rsa_keygen_bits:%d` makes one", path, MinBits, keyBits)
+}
+
+// signsFrom reads the text before a block: its last line of ours counts.
+func signsFrom(text []byte) (time.Time, error) {
+	text, _, _ = bytes.Cut(text, []byte("-----BEGIN"))
+	var from time.Time
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "# signs") {
+			continue
+		}
+		var err error
+		if from, err = time.Parse(time.RFC3339, strings.TrimPrefix(line, signsLine)); err != nil {
+			return from, err
+		}
+	}
+	return from, nil
+}
+
+func formatKeys(keys []fileKey) []byte {
+	var b bytes.Buffer
+	for _, k := range keys {
+		fmt.Fprintf(&b, "# key %s\n", k.ID)
+		if !k.SignsFrom.IsZero() {
+			fmt.Fprintf(&b, "%s%s\n", signsLine, k.SignsFrom.UTC().Format(time.RFC3339))
+		}
+		b.Write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: k.der}))
+	}
+	return b.Bytes()
+}
+
+func newKey(signsFrom time.Time) (fileKey, error) {
+	private, err := rsa.GenerateKey(rand.Reader, keyBits)
+	if err != nil {
+		return fileKey{}, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return fileKey{}, err
+	}
+	key, err := FromRSA(private, signsFrom)
+	return fileKey{key, der}, err
+}
+
+func create(path string) error {
+	key, err := newKey(time.Time{})
+	if err != nil {
+		return err
+	}
+	tmp, err := writeBeside(path, formatKeys([]fileKey{key}))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp) }()
+	// link refuses when another process was first; its key is as good.
+	if err := os.Link(tmp, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// writeBeside writes a file of mode 0600 in the same directory.
+func writeBeside(path string, body []byte) (string, error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".key-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = tmp.Write(body)
+	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		_ = os.Remove(tmp.Name())
+		return "", err
+	}
+	return tmp.Name(), nil
+}
