@@ -25,12 +25,26 @@ func (o Outcome) String() string {
 // environment at one time, with the reasons. Its zero value refuses.
 type Decision struct {
 	Outcome     Outcome
-	Reason      string       // one sentence for the one who asked
-	Rule        *Rule        // the rule that decided; nil when none fits
-	BreakGlass  *BreakGlass  // who may approve in an emergency; nil: nobody
-	Freeze      string       // the name of the freeze that changed the outcome, if one did
-	RulesDigest string       // hex SHA-256 over the rules in force
-	Considered  []Considered // every rule looked at, in file order, the deciding one last
+	Reason      string        // one sentence for the one who asked
+	Rule        *Rule         // the rule that decided; nil when none fits
+	BreakGlass  *BreakGlass   // who may approve in an emergency; nil: nobody
+	Freeze      string        // the name of the freeze that changed the outcome, if one did
+	RulesDigest string        // hex SHA-256 over the rules in force
+	Observed    []Observation // what rules in mode: observe would have decided instead
+	Considered  []Considered  // every rule looked at, in file order, the deciding one last
+}
+
+// Observation is what a rule in mode: observe, which stands before the one
+// that decides and fits, would have decided. Nothing comes of it but a record.
+type Observation struct {
+	Rule    string `json:"rule"`
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Outcome string `json:"outcome"` // approve, allow or deny
+	Reason  string `json:"reason"`
+	Freeze  string `json:"freeze,omitempty"`
+	Digest  string `json:"digest"` // of the rule
 }
 
 // Considered is one rule that was looked at and, where it did not fit, the
@@ -39,6 +53,7 @@ type Considered struct {
 	Rule     string    `json:"rule"`
 	File     string    `json:"file,omitempty"`
 	Line     int       `json:"line,omitempty"`
+	Column   int       `json:"column,omitempty"`
 	Matched  bool      `json:"matched"`
 	Observed bool      `json:"observed,omitempty"` // mode: observe: would have decided, but only records it
 	Fits     int       `json:"fits,omitempty"`     // how many keys did match before the first that did not

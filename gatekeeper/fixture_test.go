@@ -1,6 +1,7 @@
 package gatekeeper
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 )
@@ -94,3 +95,5 @@ func claimOf(r Request, rule Rule) Claim {
 	}
 	return c
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

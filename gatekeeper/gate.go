@@ -28,7 +28,8 @@ type Wait struct {
 	Seen int64 // answer at once when the request is newer; 0: newer than at the call
 }
 
-// Options are the parts that a Gate runs. All but Runs and Logger are needed.
+// Options are the parts that a Gate runs. All but Runs, Finder, Glance and
+// Logger are needed.
 type Options struct {
 	Verifier  Verifier
 	Rules     Decider
@@ -39,8 +40,12 @@ type Options struct {
 	// request is opened for what waits there.
 	Deployments Deployments
 	Runs        Runs // nil: nobody can be asked who re-ran a run
-	People      People
-	Logger      *slog.Logger
+	// Finder and Glance are for inboxes, which decide nothing: Glance may be a
+	// minute old. nil: no inbox, and the Directory itself.
+	Finder Finder
+	Glance Directory
+	People People
+	Logger *slog.Logger
 
 	PendingPerRepository int           // most pending requests of one repository; 0: none may open
 	ExchangeTimeout      time.Duration // most that one exchange takes

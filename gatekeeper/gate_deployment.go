@@ -55,7 +55,7 @@ func (g *Gate) refuseDeployment(ctx context.Context, w Workload, ref DeploymentR
 		Type: EventRequestRefused, Time: g.Now().UTC(), Actor: workloadActor(w),
 		Data: map[string]any{
 			"environment": ref.Environment, "workload": w, "reason": reason, "freeze": d.Freeze, "via": ref.Via,
-			"rules_digest": d.RulesDigest, "considered": len(d.Considered),
+			"rules_digest": d.RulesDigest, "considered": len(d.Considered), "observed": d.Observed,
 		},
 	}})
 	first, err := g.Store.Once(ctx, "refused "+key+" "+d.RulesDigest, refusalKept, Change{

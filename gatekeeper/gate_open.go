@@ -57,7 +57,7 @@ func (g *Gate) admitted(ctx context.Context, w Workload, ask Ask, d Decision) ([
 		Type: EventRequestRefused, Time: g.Now().UTC(), Actor: workloadActor(w),
 		Data: map[string]any{
 			"environment": ask.Environment, "workload": w, "reason": err.Error(), "freeze": d.Freeze,
-			"rules_digest": d.RulesDigest, "considered": len(d.Considered), "token_sha256": w.Token.Hash,
+			"rules_digest": d.RulesDigest, "considered": len(d.Considered), "observed": d.Observed, "token_sha256": w.Token.Hash,
 		},
 	}})
 	if recordErr := g.Store.Record(ctx, Change{Events: events}); recordErr != nil {
@@ -82,7 +82,7 @@ func (g *Gate) openOnce(ctx context.Context, in Admission) (Request, bool, error
 		}
 		r, opened, err := NewRequest(in)
 		events = stamped(opened)
-		return Change{Request: r, Events: events, Work: openWork(r)}, err
+		return Change{Request: r, Events: events, Work: append(openWork(r), homesWork(v.Now))}, err
 	})
 	if err != nil {
 		return stored, false, err

@@ -61,7 +61,7 @@ func (g *Gate) recordIntent(ctx context.Context, id string, claim Claim) (Grant,
 		if err != nil {
 			return Change{}, err
 		}
-		work := append(followUp(old, next), Work{Kind: WorkSettle, Key: id, RunAt: claim.SettleBy})
+		work := append(followUp(old, next), Work{Kind: WorkSettle, Key: id, RunAt: claim.SettleBy}, homesWork(now))
 		return Change{Request: next, Events: stamped(events), Work: work}, nil
 	})
 	if err != nil {
@@ -113,14 +113,15 @@ func (g *Gate) exchange(ctx context.Context, grant Grant, subjectToken string) (
 	asking, stop := context.WithTimeout(ctx, g.ExchangeTimeout)
 	credential, err := g.Exchanger.Exchange(asking, grant, subjectToken)
 	stop()
-	if _, recordErr := g.update(ctx, grant.request.ID, func(r Request, now time.Time) (Request, []Event, error) {
+	settled, recordErr := g.update(ctx, grant.request.ID, func(r Request, now time.Time) (Request, []Event, error) {
 		return r.Settle(grant.redemption.ID, resultOf(credential, err), now)
-	}); recordErr != nil {
+	})
+	if recordErr != nil {
 		return Credential{}, &Error{Code: CodeUnavailable, RetryAfter: time.Second, Err: errors.Join(recordErr, err),
 			Description: "the result could not be recorded, so nothing is handed out; the attempt counts as unknown"}
 	}
 	if err != nil {
-		return Credential{}, outward(err)
+		return Credential{}, outward(err, settled.triesLeft(grant.redemption))
 	}
 	credential.Name = grant.credential.Name
 	return credential, nil
@@ -137,13 +138,28 @@ func resultOf(c Credential, err error) Result {
 	return Result{State: RedemptionUnknown, Detail: description(err)}
 }
 
-// outward is what a client sees of an exchanger's error.
-func outward(err error) error {
-	switch CodeOf(err) {
-	case CodeExchangeFailed, CodeUnavailable:
-		return err
+// lostAgain is how long a job waits before it asks again after an answer that
+// was lost.
+const lostAgain = time.Second
+
+// outward is what a client sees of an exchanger's error. RetryAfter tells it
+// that the same job may try again, left times: what failed for a moment and
+// what is unknown (contract 3). A cloud's refusal stays one (threats row 39).
+func outward(err error, left int) error {
+	out := Error{Code: CodeExchangeFailed, RetryAfter: lostAgain, Err: err,
+		Description: "the cloud's answer was lost, so the attempt counts as unknown"}
+	var coded *Error
+	if errors.As(err, &coded) && (coded.Code == CodeExchangeFailed || coded.Code == CodeUnavailable) {
+		out = *coded
 	}
-	return Wrap(err, CodeExchangeFailed, "the cloud's answer was lost, so the attempt counts as unknown; try again")
+	if out.Code == CodeUnavailable {
+		out.RetryAfter = max(out.RetryAfter, lostAgain)
+	}
+	if out.RetryAfter > 0 && left <= 0 {
+		out.Code, out.RetryAfter = CodeExchangeFailed, 0
+		out.Description += "; it was the last of the attempts that this job has"
+	}
+	return &out
 }
 
 // refused records a redemption that was asked for and not allowed. Asking too

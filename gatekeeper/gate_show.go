@@ -103,7 +103,7 @@ func (g *Gate) update(ctx context.Context, id string, step func(Request, time.Ti
 		if err != nil || len(events) == 0 {
 			return Change{}, err
 		}
-		return Change{Request: next, Events: events, Work: followUp(old, next)}, nil
+		return Change{Request: next, Events: events, Work: append(followUp(old, next), homesWork(now))}, nil
 	})
 	if err == nil {
 		g.told(ctx, events)

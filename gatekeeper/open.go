@@ -102,23 +102,12 @@ func openedEvent(r Request, d Decision) Event {
 		"rule_digest": r.Rule.Digest, "rules_digest": r.RulesDigest, "outcome": d.Outcome.String(),
 		"workload": r.Workload, "credentials": credentialNames(r.Credentials),
 		"digest": r.Digest, "token_sha256": r.Workload.Token.Hash, "expires_at": r.ExpiresAt,
-		"freeze": r.Freeze, "observed": observed(d),
+		"freeze": r.Freeze, "observed": d.Observed,
 	}
 	if r.Deployment != nil {
 		data["via"] = r.Deployment.Via
 	}
 	return r.event(EventRequestOpened, r.CreatedAt, workloadActor(r.Workload), data)
-}
-
-// observed are the rules in mode: observe that would have decided instead.
-func observed(d Decision) []string {
-	var names []string
-	for _, c := range d.Considered {
-		if c.Observed && c.Matched {
-			names = append(names, c.Rule)
-		}
-	}
-	return names
 }
 
 func credentialNames(cs []CredentialSpec) []string {

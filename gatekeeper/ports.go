@@ -119,6 +119,7 @@ const (
 	WorkSettle     = "redemption.settle" // key: request id. An intent may have been left behind.
 	WorkBreakGlass = "slack.break_glass" // key: request id. Say aloud that it was approved in an emergency.
 	WorkSupersede  = "request.supersede" // key: request id. Older pending ones of the same rule give way to it.
+	WorkHomes      = "slack.homes"       // key: "all". Inboxes that people look at are to be brought up to date.
 )
 
 // Directory knows people as they are right now. Every failed look-up is an

@@ -150,14 +150,29 @@ func (r Request) standingVotes(c Claim) (votes []agreement, why string) {
 	return votes, why
 }
 
+// attempts are the redemptions of one job for one credential, in order.
+func (r Request) attempts(job, credential string) []Redemption {
+	return slices.DeleteFunc(slices.Clone(r.Redemptions), func(d Redemption) bool {
+		return d.Job != job || d.Credential != credential
+	})
+}
+
+// triesLeft is how often the redemption's job may try again after it.
+func (r Request) triesLeft(d Redemption) int {
+	tries := 0
+	for _, had := range r.attempts(d.Job, d.Credential) {
+		if tries++; had.State == RedemptionSucceeded {
+			tries = 0
+		}
+	}
+	return maxAttempts - tries
+}
+
 // attemptsLeft allows as many successes for each job as the stricter rule
 // says, one try at a time, and three tries for each success.
 func (r Request) attemptsLeft(c Claim, now time.Time) error {
 	successes, tries := 0, 0
-	for _, d := range r.Redemptions {
-		if d.Job != JobKey(c.Workload) || d.Credential != c.Credential {
-			continue
-		}
+	for _, d := range r.attempts(JobKey(c.Workload), c.Credential) {
 		switch d.State {
 		case RedemptionIntended:
 			return &Error{Code: CodeSlowDown, RetryAfter: max(time.Second, d.SettleBy.Sub(now)),

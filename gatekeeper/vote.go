@@ -204,15 +204,8 @@ func (r Request) notEntitled(v Vote, e Electorate) string {
 }
 
 func (r Request) unfit(v Vote, a Approval, people People) string {
-	if !a.SelfApproval {
-		if why := selfApproval(v.Person, r.Initiators, people); why != "" {
-			return why
-		}
-	}
-	if a.ExcludeAuthors {
-		if why := selfApproval(v.Person, r.Authors, people); why != "" {
-			return "authors may not approve: " + why
-		}
+	if why := r.tooClose(v.Person, a, people); why != "" {
+		return why
 	}
 	if a.RequireReason && v.Reason == "" {
 		return "this rule wants a reason with each approval"
@@ -231,6 +224,21 @@ func orUnsaid(acr string) string {
 		return "unsaid"
 	}
 	return acr
+}
+
+// tooClose says why p may be behind what they would approve.
+func (r Request) tooClose(p Person, a Approval, people People) string {
+	if !a.SelfApproval {
+		if why := selfApproval(p, r.Initiators, people); why != "" {
+			return why
+		}
+	}
+	if a.ExcludeAuthors {
+		if why := selfApproval(p, r.Authors, people); why != "" {
+			return "authors may not approve: " + why
+		}
+	}
+	return ""
 }
 
 // approvals are the rule as admitted and the rule in force where it asks for

@@ -88,6 +88,9 @@ func (s *service) ready(w http.ResponseWriter, r *http.Request) {
 	if fault != "" { // the rules in force still serve
 		parts["rules"] = "the files have faults, older rules are in force: " + fault
 	}
+	if s.slack != nil { // its outages are waited out, so they make nobody unready
+		parts["slack"], _ = s.slack.WaysIn()
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(parts)

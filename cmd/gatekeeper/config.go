@@ -210,8 +210,10 @@ func (r *configReader) slack(v conf.Value) {
 		o.Get("bot_token").Fault("is missing; Slack shows it under OAuth & Permissions")
 	case s.SigningSecret == "" && s.AppToken == "":
 		o.Get("signing_secret").Fault("is missing; Slack shows it under Basic Information (or set app_token for Socket Mode)")
-	case s.SigningSecret == "":
-		r.c.missing = append(r.c.missing, "slack.app_token without slack.signing_secret (Socket Mode)")
+	case strings.HasPrefix(s.BotToken, "xapp-"):
+		o.Get("bot_token").Fault("is an app-level token (xapp-…), which belongs into app_token; the bot token (xoxb-…) is under OAuth & Permissions")
+	case strings.HasPrefix(s.AppToken, "xoxb-"), strings.HasPrefix(s.AppToken, "xoxp-"):
+		o.Get("app_token").Fault("is no app-level token (xapp-…); Slack makes one under Basic Information, with the scope connections:write")
 	}
 	r.c.Slack = s
 }

@@ -19,6 +19,10 @@ const (
 	exitNotPermitted = 5 // token invalid, or no rule allows it
 )
 
+// redeemAtLeast is how long taking the credentials may take when people
+// decided in the last moment of --timeout.
+const redeemAtLeast = 2 * time.Minute
+
 // pollFor is how long one call waits for news; proxies cut calls of a minute.
 const pollFor = 30 * time.Second
 
@@ -108,6 +112,7 @@ func names(list string) []string {
 
 // run asks, waits and takes. ctx ends when the job is cancelled.
 func (s *step) run(ctx context.Context) error {
+	began := time.Now()
 	deadline, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	a, err := s.client.Open(deadline, s.body)
@@ -124,7 +129,9 @@ func (s *step) run(ctx context.Context) error {
 	if a.State != gatekeeper.Approved {
 		return s.turnedDown(a)
 	}
-	credentials, err := s.redeem(deadline, a.Request)
+	taking, done := context.WithTimeout(ctx, max(s.timeout-time.Since(began), redeemAtLeast))
+	defer done()
+	credentials, err := s.redeem(taking, a.Request)
 	if gatekeeper.CodeOf(err) == gatekeeper.CodeExpired { // people did decide; it lapsed or is used up
 		return cli.Exit(said(err), exitFailed)
 	}

@@ -92,10 +92,7 @@ func (s *service) openGate(context.Context) error {
 	if err != nil {
 		return err
 	}
-	options := slack.Options{
-		APIURL: s.cfg.Slack.APIURL, BotToken: s.cfg.Slack.BotToken, SigningSecret: s.cfg.Slack.SigningSecret, Team: s.cfg.Slack.Team,
-		DefaultChannel: s.cfg.Slack.Channel, PublicURL: s.cfg.URL, Memory: s.store, People: s.cfg.People, Logger: s.log,
-	}
+	options := s.slackOptions()
 	directory, err := slack.NewDirectory(options)
 	if err != nil {
 		return err
@@ -104,7 +101,7 @@ func (s *service) openGate(context.Context) error {
 		return err
 	}
 	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
-		Verifier: verifier, Rules: s.live, Store: s.store, Directory: directory, Exchanger: s.exchangers(), Runs: s.runs(),
+		Verifier: verifier, Rules: s.live, Store: s.store, Directory: directory, Finder: s.store, Glance: directory.Glance(), Exchanger: s.exchangers(), Runs: s.runs(),
 		People: s.cfg.People, Logger: s.log, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
 		Sole: true, Started: time.Now(),
 	})
@@ -148,7 +145,7 @@ func (s *service) handler() http.Handler {
 	calls := api.Handler(api.Options{Gate: s.gate, URL: s.cfg.URL, Logger: s.log, Draining: s.drain, Observe: s.metrics.call})
 	mux.Handle("/v1/", calls)
 	mux.Handle("/openapi.yaml", calls)
-	mux.Handle("POST /webhook/slack/interactions", s.slack.Interactions())
+	s.slackDoors(mux)
 	s.handleGitHub(mux)
 	mux.Handle("/.well-known/", s.issuer.Handler())
 	mux.Handle("/requests", web.Handler())
@@ -179,6 +176,7 @@ func (s *service) run(ctx context.Context) error {
 	wg.Go(func() { s.runner.Run(working) })
 	wg.Go(func() { s.watchRules(working) })
 	wg.Go(func() { s.greetSlack(working) })
+	wg.Go(func() { s.slack.Listen(s.drain) })
 	s.log.Info("serving", "url", s.cfg.URL, "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "rules", s.live.Current().Len(), "version", version)
 	var err error
 	select {
@@ -206,18 +204,6 @@ func ignoreClosed(err error) error {
 		return nil
 	}
 	return err
-}
-
-// greetSlack says at the start whether Slack takes our token. Nothing waits
-// for it: a gatekeeper starts while Slack is down.
-func (s *service) greetSlack(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if id, err := s.slack.Check(ctx); err != nil {
-		s.log.Warn("Slack does not answer as it should; messages wait", "error", err)
-	} else {
-		s.log.Info("Slack answers", "as", id)
-	}
 }
 
 func (s *service) close() {

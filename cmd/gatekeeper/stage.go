@@ -66,7 +66,9 @@ func newStageBehind(ctx context.Context, dir, ciURL string) (*stage, error) {
 		return nil, err
 	}
 	url := "http://" + s.ears.Addr().String()
-	if s.slack, err = slackbox.New(slackbox.Options{InteractionsURL: url + "/webhook/slack/interactions"}); err != nil {
+	if s.slack, err = slackbox.New(slackbox.Options{
+		InteractionsURL: url + "/webhook/slack/interactions", CommandsURL: url + "/webhook/slack/commands", EventsURL: url + "/webhook/slack/events",
+	}); err != nil {
 		return nil, err
 	}
 	s.sts = stsbox.Start(nil)

@@ -107,7 +107,7 @@ func retry[T any](ctx context.Context, c *Client, try func() (T, error)) (T, err
 			return got, nil
 		}
 		var coded *gatekeeper.Error
-		if !errors.As(err, &coded) || !mayGoWell(coded.Code) || ctx.Err() != nil {
+		if !errors.As(err, &coded) || !mayGoWell(coded) || ctx.Err() != nil {
 			return got, backoff.Permanent(err)
 		}
 		c.trouble(err)
@@ -122,8 +122,11 @@ func retry[T any](ctx context.Context, c *Client, try func() (T, error)) (T, err
 	return got, err
 }
 
-func mayGoWell(code gatekeeper.Code) bool {
-	return code == gatekeeper.CodeUnavailable || code == gatekeeper.CodeSlowDown
+// mayGoWell takes an exchange that failed for a definite answer unless the
+// gatekeeper says when to try again: it counts the attempts.
+func mayGoWell(err *gatekeeper.Error) bool {
+	return err.Code == gatekeeper.CodeUnavailable || err.Code == gatekeeper.CodeSlowDown ||
+		err.Code == gatekeeper.CodeExchangeFailed && err.RetryAfter > 0
 }
 
 func (c *Client) trouble(err error) {

@@ -96,8 +96,7 @@ func reply(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // a client that hung up cannot be told
 }
 
-// decode reads one JSON object: its known fields, once each, and nothing
-// behind it.
+// decode reads the body, which has to be JSON.
 func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Header.Get("Content-Type") != "" && (err != nil || kind != "application/json") {
 		return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the body has to be application/json")
@@ -111,55 +110,4 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 		return gatekeeper.Wrap(err, gatekeeper.CodeInvalidRequest, "the body did not arrive whole")
 	}
 	return unmarshal(body, into)
-}
-
-func unmarshal(body []byte, into any) error {
-	if err := noDuplicates(body); err != nil {
-		return err
-	}
-	d := json.NewDecoder(strings.NewReader(string(body)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the body is not as /openapi.yaml says: %s", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "something follows the JSON object")
-	}
-	return nil
-}
-
-// noDuplicates refuses an object that names a field twice: two readers could
-// take different ones. Our bodies are flat.
-func noDuplicates(body []byte) error {
-	d := json.NewDecoder(strings.NewReader(string(body)))
-	seen := map[string]bool{}
-	depth, key := 0, true
-	for {
-		token, err := d.Token()
-		if err != nil {
-			return nil //nolint:nilerr // its end, or a fault that the decoder after this tells
-		}
-		switch t := token.(type) {
-		case json.Delim:
-			if t == '{' || t == '[' {
-				depth++
-			} else {
-				depth--
-			}
-			key = depth == 1
-			continue
-		case string:
-			if depth == 1 && key {
-				if seen[strings.ToLower(t)] {
-					return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the body names %q twice", t)
-				}
-				seen[strings.ToLower(t)] = true
-				key = false
-				continue
-			}
-		}
-		if depth == 1 {
-			key = true
-		}
-	}
 }

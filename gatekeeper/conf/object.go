@@ -100,7 +100,7 @@ func (o *Object) Choice(none, both string, sets ...[]string) {
 		}
 	}
 	if chosen == nil && o.Present() {
-		o.wrong("%s", none)
+		o.Get(sets[0][0]).wrong("is missing; %s", none)
 	}
 	for _, key := range chosen {
 		if v := o.Get(key); !v.Present() {

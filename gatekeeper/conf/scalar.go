@@ -53,6 +53,11 @@ func (v Value) Required() string {
 // Matching reads text of a shape, an anchored expression that editors take
 // as well; absent gives "". wanted says what would be right.
 func (v Value) Matching(shape *regexp.Regexp, wanted string) string {
+	return v.Shaped(shape, "was found; "+wanted+" is wanted")
+}
+
+// Shaped is Matching with the whole sentence behind the text that was found.
+func (v Value) Shaped(shape *regexp.Regexp, sentence string) string {
 	s := v.String("")
 	if v.rec != nil {
 		v.rec.shape.asText().pattern = shape.String()
@@ -60,7 +65,7 @@ func (v Value) Matching(shape *regexp.Regexp, wanted string) string {
 	}
 	empty := s == "" && v.IsScalar() && v.Word() == ""
 	if empty || s != "" && !shape.MatchString(s) {
-		v.wrong("%q was found; %s is wanted", s, wanted)
+		v.wrong("%q %s", s, sentence)
 		return ""
 	}
 	return s

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // SchemaOptions name a schema and say what its keys mean.
@@ -222,4 +223,17 @@ func (t *text) schema() fields {
 func takesDigits(pattern string) bool {
 	re := regexp.MustCompile(pattern) // it compiled before
 	return slices.ContainsFunc([]string{"1", "12", "12345678"}, re.MatchString)
+}
+
+// Meanings reads lines of path, colon and sentence. Lines that begin with #
+// are comments.
+func Meanings(lines string) map[string]string {
+	all := map[string]string{}
+	for line := range strings.Lines(lines) {
+		path, sentence, ok := strings.Cut(strings.TrimSpace(line), ": ")
+		if ok && !strings.HasPrefix(path, "#") {
+			all[path] = sentence
+		}
+	}
+	return all
 }

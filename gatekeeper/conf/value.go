@@ -154,6 +154,30 @@ func (v Value) IsMap() bool {
 	return false
 }
 
+// Inside is the place of a character of a text, its line counted from 1 and
+// its column from 0; it is the text's own place where the file spells the text
+// otherwise than it reads: folded, or with escapes.
+func (v Value) Inside(line, column int) Value {
+	switch n := v.node.(type) {
+	case *ast.StringNode:
+		if strings.ContainsRune(n.Value, '\n') || !strings.Contains(n.Token.Origin, n.Value) {
+			return v
+		}
+		v.column += column
+		if n.Token.Type == token.SingleQuoteType || n.Token.Type == token.DoubleQuoteType {
+			v.column++
+		}
+	case *ast.LiteralNode:
+		origin := n.Value.Token.Origin
+		if n.Start.Type != token.LiteralType {
+			return v
+		}
+		v.line += line
+		v.column = len(origin) - len(strings.TrimLeft(origin, " ")) + column + 1
+	}
+	return v
+}
+
 // IsScalar says whether a single value stands there.
 func (v Value) IsScalar() bool {
 	_, ok := scalar(v.node)

@@ -21,10 +21,7 @@ func approval(v conf.Value) gatekeeper.Approval {
 		ExpiresAfter: defaultExpiresAfter, ValidFor: defaultValidFor, Redemptions: 1,
 		Scope: gatekeeper.ScopeRun, StepUp: gatekeeper.StepUpNone,
 	}
-	if !v.Present() {
-		v.Fault("is missing; it is none, or says whose approval it takes")
-		return a
-	}
+	v.Need("it is none, or says whose approval it takes")
 	if !v.IsMap() {
 		a.None = v.Enum("", "none") == "none"
 		return a
@@ -55,28 +52,27 @@ func approval(v conf.Value) gatekeeper.Approval {
 
 // groups are the several of all_of, or the only one.
 func groups(o *conf.Object) []gatekeeper.Group {
+	o.Choice("name who may approve, or groups under all_of", "put those into a group of it", []string{"approvers"}, []string{"all_of"})
 	list, quorum, all := o.Get("approvers"), o.Get("quorum"), o.Get("all_of")
 	if !all.Present() {
 		g := gatekeeper.Group{Approvers: approvers(list), Quorum: quorum.Int(1, 1)}
 		enough(quorum, g)
 		return []gatekeeper.Group{g}
 	}
-	if list.Present() || quorum.Present() {
-		all.Fault("stands beside approvers or quorum; put those into a group of all_of")
+	if quorum.Present() {
+		quorum.Fault("stands beside all_of; give each of its groups a quorum of its own")
 	}
 	var gs []gatekeeper.Group
 	for _, v := range all.List() {
 		g := v.Object()
+		g.Get("approvers").Need("name who may approve")
 		group := gatekeeper.Group{Name: g.Get("name").Required(), Approvers: approvers(g.Get("approvers")), Quorum: g.Get("quorum").Int(1, 1)}
-		if slices.ContainsFunc(gs, func(had gatekeeper.Group) bool { return had.Name == group.Name }) {
+		if group.Name != "" && slices.ContainsFunc(gs, func(had gatekeeper.Group) bool { return had.Name == group.Name }) {
 			g.Get("name").Fault("a group %q stands already", group.Name)
 		}
 		enough(g.Get("quorum"), group)
 		g.Close()
 		gs = append(gs, group)
-	}
-	if len(gs) == 0 {
-		all.Fault("is empty; name at least one group")
 	}
 	return gs
 }
@@ -89,28 +85,21 @@ func enough(v conf.Value, g gatekeeper.Group) {
 	}
 }
 
-var (
-	slackID    = regexp.MustCompile(`^slack:[UWS][A-Z0-9]{2,}$`)
-	githubTeam = regexp.MustCompile(`^github:[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`)
-)
+var somebody = regexp.MustCompile(`^(slack:[UWS][A-Z0-9]{2,}|github:[A-Za-z0-9-]+/[A-Za-z0-9._-]+)$`)
 
 func approvers(v conf.Value) []gatekeeper.Approver {
 	var all []gatekeeper.Approver
 	for _, item := range v.Items() {
-		s := item.Required()
+		s := item.Shaped(somebody, "is nobody; slack:U… is a user, slack:S… a user group, github:org/team a team")
 		switch {
 		case s == "":
-		case !slackID.MatchString(s) && !githubTeam.MatchString(s):
-			item.Fault("%q is nobody; slack:U… is a user, slack:S… a user group, github:org/team a team", s)
 		case slices.Contains(all, gatekeeper.Approver(s)):
 			item.Fault("%s stands twice", s)
 		default:
 			all = append(all, gatekeeper.Approver(s))
 		}
 	}
-	if !v.Present() {
-		v.Fault("is missing; name who may approve")
-	} else if len(v.Items()) == 0 {
+	if v.Present() && len(v.Items()) == 0 {
 		v.Fault("is empty; name who may approve")
 	}
 	return all
@@ -119,11 +108,7 @@ func approvers(v conf.Value) []gatekeeper.Approver {
 var slackChannel = regexp.MustCompile(`^[CGD][A-Z0-9]{2,}$`)
 
 func channel(v conf.Value) string {
-	s := v.String("")
-	if s != "" && !slackChannel.MatchString(s) {
-		v.Fault("%q is no channel id; in Slack, a channel's details show it, such as C0DEPLOYS", s)
-	}
-	return s
+	return v.Shaped(slackChannel, "is no channel id; in Slack, a channel's details show it, such as C0DEPLOYS")
 }
 
 func notify(v conf.Value) gatekeeper.Notify {
@@ -134,10 +119,9 @@ func notify(v conf.Value) gatekeeper.Notify {
 	n.RemindAfter = o.Get("remind_after").Duration(0)
 	if e := o.Get("escalate"); e.Present() {
 		inner := e.Object()
+		inner.Get("after").Need("say after how long")
+		inner.Get("to").Need("say who is told")
 		n.EscalateAfter, n.EscalateTo = inner.Get("after").Duration(0), approvers(inner.Get("to"))
-		if !inner.Get("after").Present() {
-			inner.Get("after").Fault("is missing; say after how long")
-		}
 		inner.Close()
 	}
 	o.Close()

@@ -16,30 +16,15 @@ type glass struct {
 func (p *parser) breakGlass(v conf.Value) {
 	o := v.Object()
 	g := glass{BreakGlass: gatekeeper.BreakGlass{Channel: channel(o.Get("notify"))}}
-	g.Environments, g.patterns = environments(o.Get("environments"), "name the environments that it is for")
+	at := places{rule: v, environment: o.Get("environments"), notify: o.Get("notify")}
+	g.Environments, g.patterns = environments(at.environment, "name the environments that it is for")
+	o.Get("approvers").Need("name who may approve in an emergency")
 	g.Group = gatekeeper.Group{Name: "break-glass", Approvers: approvers(o.Get("approvers")), Quorum: o.Get("quorum").Int(1, 1)}
 	enough(o.Get("quorum"), g.Group)
 	g.Overrides = o.Get("overrides_freezes").Bool(false)
-	if g.Channel == "" && v.Present() {
-		o.Get("notify").Warn("is missing; that the glass was broken is said in the request's own channel only")
-	}
 	o.Close()
 	p.rules.glass = append(p.rules.glass, g)
-}
-
-// environments are names or patterns, compared without regard to case.
-func environments(v conf.Value, hint string) (names []string, patterns []pattern) {
-	names = v.Strings()
-	for _, name := range names {
-		patterns = append(patterns, compile(name, true))
-	}
-	switch {
-	case !v.Present():
-		v.Fault("is missing; %s", hint)
-	case len(v.Items()) == 0:
-		v.Fault("is empty; %s", hint)
-	}
-	return names, patterns
+	p.other.glass = append(p.other.glass, at)
 }
 
 // glassOf is the first entry for an environment, nil when there is none.

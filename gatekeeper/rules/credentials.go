@@ -22,9 +22,7 @@ func credentials(v conf.Value, at *places) []gatekeeper.CredentialSpec {
 	o := v.Object()
 	specs := []gatekeeper.CredentialSpec{}
 	for _, name := range o.Keys() {
-		if !credentialName.MatchString(name) {
-			o.KeyFault(name, "is no name; lower-case letters, digits and dashes are taken, 32 at most")
-		}
+		o.KeyMatching(name, credentialName, "is no name; lower-case letters, digits and dashes are taken, 32 at most")
 		if spec, exchange, ok := credential(o.Get(name).Object()); ok {
 			spec.Name = name
 			specs, at.exchanges = append(specs, spec), append(at.exchanges, exchange)
@@ -36,13 +34,13 @@ func credentials(v conf.Value, at *places) []gatekeeper.CredentialSpec {
 // credential reads what is exactly one of the types. exchange is where its way
 // stands.
 func credential(o *conf.Object) (spec gatekeeper.CredentialSpec, exchange conf.Value, ok bool) {
+	var sets [][]string
 	for _, kind := range credentialTypes {
-		v := o.Get(kind)
-		switch {
-		case !v.Present():
-		case ok:
-			v.Fault("%s stands already; a credential is of one type, give each its own name", spec.Type)
-		default:
+		sets = append(sets, []string{kind})
+	}
+	o.Choice("one of "+strings.Join(credentialTypes, ", ")+" is wanted", "a credential is of one type, give each its own name", sets...)
+	for _, kind := range credentialTypes {
+		if v := o.Get(kind); v.Present() {
 			inner := v.Object()
 			spec, ok = specOf(kind, inner), true
 			if kind != "github" && kind != "oidc" { // those have one way only
@@ -50,9 +48,6 @@ func credential(o *conf.Object) (spec gatekeeper.CredentialSpec, exchange conf.V
 			}
 			inner.Close()
 		}
-	}
-	if !ok {
-		o.Fault("says not what it is for; one of %s is wanted", strings.Join(credentialTypes, ", "))
 	}
 	o.Close()
 	return spec, exchange, ok
@@ -84,22 +79,17 @@ func tokenWay(v conf.Value) gatekeeper.Exchange {
 }
 
 func audience(v conf.Value, def string) string {
-	s := v.String(def)
-	if s != def && !audienceShape.MatchString(s) {
-		v.Fault("%q was found; 1 to 255 visible ASCII characters without spaces are wanted", s)
+	if s := v.Matching(audienceShape, "1 to 255 visible ASCII characters without spaces"); s != "" {
+		return s
 	}
-	return s
+	return def
 }
 
 func shaped(v conf.Value, shape *regexp.Regexp, example string, required bool) string {
-	s := v.String("")
 	if required {
-		s = v.Required()
+		v.Need(example + " is wanted")
 	}
-	if s != "" && !shape.MatchString(s) {
-		v.Fault("%q was found; %s is wanted", s, example)
-	}
-	return s
+	return v.Matching(shape, example)
 }
 
 // secureAddress wants https, and http for loopback only: a token travels there.

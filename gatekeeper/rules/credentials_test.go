@@ -72,7 +72,7 @@ func TestCredentialFaults(t *testing.T) {
 	for name, c := range map[string]struct{ kind, body, want string }{
 		"no type":                   {"gpc", "", "gpc is no key here; did you mean gcp?"},
 		"no type at all":            {"gpc", "", "one of aws, gcp, azure, vault, github, oidc is wanted"},
-		"two types":                 {"oidc", "audience: x}\n        vault: {" + vaultAt, "vault stands already; a credential is of one type"},
+		"two types":                 {"oidc", "audience: x}\n        vault: {" + vaultAt, "oidc: stands beside vault; a credential is of one type"},
 		"aws, region elsewhere":     {"aws", cn + ", region: eu-west-1", "eu-west-1 is a region of partition aws, the role is of aws-cn"},
 		"aws, policy elsewhere":     {"aws", cn + `, policy_arns: ["arn:aws:iam::aws:policy/ReadOnlyAccess"]`, "r.yaml:8:106: error: policy_arns: is a policy of partition aws, the role is of aws-cn"},
 		"aws, audience":             {"aws", cn + `, audience: "a b"`, "visible ASCII"},

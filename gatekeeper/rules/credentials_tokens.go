@@ -50,15 +50,11 @@ var (
 func githubSpec(o *conf.Object) *gatekeeper.GitHubSpec {
 	s := &gatekeeper.GitHubSpec{Repositories: repositories(o.Get("repositories")), Permissions: map[string]string{}}
 	permissions := o.Get("permissions")
+	permissions.Need("say what the token may, such as {contents: read}: without it the token may all that the App may")
 	inner := permissions.Object()
 	for _, name := range inner.Keys() {
-		if !githubPermission.MatchString(name) {
-			inner.KeyFault(name, "is no permission; one such as contents or pull_requests is wanted")
-		}
+		inner.KeyMatching(name, githubPermission, "is no permission; one such as contents or pull_requests is wanted")
 		s.Permissions[name] = inner.Get(name).Enum("read", "read", "write", "admin")
-	}
-	if len(s.Permissions) == 0 {
-		permissions.Fault("is missing; say what the token may, such as {contents: read}: without it the token may all that the App may")
 	}
 	inner.Close()
 	return s
@@ -79,10 +75,8 @@ func repositories(v conf.Value) []string {
 			all = append(all, name)
 		}
 	}
-	switch {
-	case !v.Present() || v.Items() == nil:
-		v.Fault("is missing; name the repositories that the token is for, owner/name")
-	case len(all) > maxTokenRepositories:
+	v.Need("name the repositories that the token is for, owner/name")
+	if len(all) > maxTokenRepositories {
 		v.Fault("%d are given; GitHub takes %d at most", len(all), maxTokenRepositories)
 	}
 	slices.Sort(all)
@@ -99,10 +93,8 @@ const maxOwnToken = 5 * time.Minute
 
 func oidcSpec(o *conf.Object) *gatekeeper.OIDCSpec {
 	v, lifetime := o.Get("audience"), o.Get("lifetime")
+	v.Need("name the audience that the token is for, such as https://kubernetes.default.svc")
 	s := &gatekeeper.OIDCSpec{Audience: audience(v, ""), Lifetime: lifetime.Duration(maxOwnToken)}
-	if s.Audience == "" {
-		v.Fault("is missing; name the audience that the token is for, such as https://kubernetes.default.svc")
-	}
 	if s.Lifetime < time.Minute || s.Lifetime > maxOwnToken {
 		lifetime.Fault("%s was found; 1m to %s is wanted: the token is for logging in at once", s.Lifetime, maxOwnToken)
 	}

@@ -2,23 +2,15 @@ package rules
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 )
 
 // Decide is the answer of the first rule that fits. It looks only at rules
-// that can concern the repository; a refusal also names the closest one.
+// that can concern the workload; a refusal also names the closest one.
 func (r *Rules) Decide(w gatekeeper.Workload, environment string, now time.Time) gatekeeper.Decision {
-	d := r.first(&w, environment, r.candidates(w.Repository))
-	if d.Rule == nil {
-		d = r.nearest(&w, environment, d)
-	} else if d.Outcome != gatekeeper.Refuse {
-		d = r.apply(d, environment, now)
-	}
-	d.RulesDigest = r.digest
-	return d
+	return r.decide(asked{&w, environment, now}, r.index.candidates(&w))
 }
 
 // Explain decides by looking at every rule up to the one that fits, and keeps
@@ -28,52 +20,61 @@ func (r *Rules) Explain(w gatekeeper.Workload, environment string, now time.Time
 	for i := range all {
 		all[i] = i
 	}
-	d := r.first(&w, environment, all)
-	if d.Rule == nil {
-		d = r.nearest(&w, environment, d)
-	} else if d.Outcome != gatekeeper.Refuse {
-		d = r.apply(d, environment, now)
+	return r.decide(asked{&w, environment, now}, all)
+}
+
+// asked is what is decided.
+type asked struct {
+	workload    *gatekeeper.Workload
+	environment string
+	now         time.Time
+}
+
+func (r *Rules) decide(a asked, candidates []int) gatekeeper.Decision {
+	d := r.first(a, candidates)
+	switch {
+	case d.Rule == nil:
+		d = r.nearest(a, d)
+	case d.Outcome != gatekeeper.Refuse:
+		d = r.apply(d, a.environment, a.now)
 	}
 	d.RulesDigest = r.digest
 	return d
 }
 
-// candidates merges the rules that name the repository with those that name
-// none or a pattern, in the order of the files.
-func (r *Rules) candidates(repository string) []int {
-	named := r.byRepository[strings.ToLower(repository)]
-	if len(r.anywhere) == 0 {
-		return named
-	}
-	merged := make([]int, 0, len(named)+len(r.anywhere))
-	i, j := 0, 0
-	for i < len(named) || j < len(r.anywhere) {
-		if j == len(r.anywhere) || (i < len(named) && named[i] < r.anywhere[j]) {
-			merged, i = append(merged, named[i]), i+1
-		} else {
-			merged, j = append(merged, r.anywhere[j]), j+1
-		}
-	}
-	return merged
-}
-
-func (r *Rules) first(w *gatekeeper.Workload, environment string, candidates []int) gatekeeper.Decision {
+func (r *Rules) first(a asked, candidates []int) gatekeeper.Decision {
 	var d gatekeeper.Decision
 	for _, i := range candidates {
 		rule := r.rules[i]
-		c := rule.consider(w, environment)
+		c := rule.consider(a.workload, a.environment)
 		d.Considered = append(d.Considered, c)
-		if !c.Matched || rule.observe {
-			continue
+		switch {
+		case !c.Matched:
+		case rule.observe:
+			d.Observed = append(d.Observed, r.observation(rule, a))
+		default:
+			return rule.decide(a, d)
 		}
-		return rule.decide(w, environment, d)
 	}
 	return d
 }
 
+// observation is what a rule in mode: observe would have decided, freezes
+// included.
+func (r *Rules) observation(rule *rule, a asked) gatekeeper.Observation {
+	d := rule.decide(a, gatekeeper.Decision{})
+	if d.Outcome != gatekeeper.Refuse {
+		d = r.apply(d, a.environment, a.now)
+	}
+	return gatekeeper.Observation{
+		Rule: rule.Name, File: rule.file, Line: rule.line, Column: rule.column,
+		Outcome: d.Outcome.String(), Reason: d.Reason, Freeze: d.Freeze, Digest: d.Rule.Digest,
+	}
+}
+
 // consider looks at one rule; the environment is its cheapest key.
 func (r *rule) consider(w *gatekeeper.Workload, environment string) gatekeeper.Considered {
-	c := gatekeeper.Considered{Rule: r.Name, File: r.file, Line: r.line, Observed: r.observe}
+	c := gatekeeper.Considered{Rule: r.Name, File: r.file, Line: r.line, Column: r.column, Observed: r.observe}
 	if !anyMatches(r.environments, environment) {
 		c.Mismatch = &gatekeeper.Mismatch{Key: "environment", Want: sources(r.environments), Got: environment}
 		// A rule for another environment that fits otherwise is close.
@@ -88,10 +89,10 @@ func (r *rule) consider(w *gatekeeper.Workload, environment string) gatekeeper.C
 	return c
 }
 
-func (r *rule) decide(w *gatekeeper.Workload, environment string, d gatekeeper.Decision) gatekeeper.Decision {
+func (r *rule) decide(a asked, d gatekeeper.Decision) gatekeeper.Decision {
 	copied := r.Rule
 	d.Rule = &copied
-	if why := tokenEnvironment(w, environment); why != "" {
+	if why := tokenEnvironment(a.workload, a.environment); why != "" {
 		d.Outcome, d.Reason = gatekeeper.Refuse, why
 		return d
 	}
@@ -115,25 +116,34 @@ func tokenEnvironment(w *gatekeeper.Workload, environment string) string {
 	return ""
 }
 
-// nearest says which rule came closest to fitting: the one with most keys
-// that do, the first of equals.
-func (r *Rules) nearest(w *gatekeeper.Workload, environment string, d gatekeeper.Decision) gatekeeper.Decision {
+// nearest says which rule came closest to fitting: of those that can concern
+// the workload the one with most keys that do, the first of equals; where
+// there is none, the first for the environment.
+func (r *Rules) nearest(a asked, d gatekeeper.Decision) gatekeeper.Decision {
 	d.Outcome = gatekeeper.Refuse
-	who := w.Repository
+	who := a.workload.Repository
 	if who == "" {
-		who = w.Subject
+		who = a.workload.Subject
 	}
-	d.Reason = fmt.Sprintf("no rule allows %s to reach %s", who, environment)
-	var best gatekeeper.Considered
-	for _, rule := range r.rules {
-		if c := rule.consider(w, environment); !rule.observe && (best.Rule == "" || c.Fits > best.Fits) {
-			best = c
-		}
+	d.Reason = fmt.Sprintf("no rule allows %s to reach %s", who, a.environment)
+	best := r.closest(a, r.index.candidates(a.workload))
+	if best.Rule == "" {
+		best = r.closest(a, r.index.first)
 	}
 	if best.Mismatch != nil {
 		d.Reason += fmt.Sprintf("; %q came closest: %s", best.Rule, Say(*best.Mismatch))
 	}
 	return d
+}
+
+func (r *Rules) closest(a asked, among []int) (best gatekeeper.Considered) {
+	for _, i := range among {
+		rule := r.rules[i]
+		if c := rule.consider(a.workload, a.environment); !rule.observe && (best.Rule == "" || c.Fits > best.Fits) {
+			best = c
+		}
+	}
+	return best
 }
 
 // Say tells a mismatch to a person.

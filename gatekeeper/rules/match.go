@@ -1,9 +1,11 @@
 package rules
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/conf"
 )
 
 // matcher is a rule's match block: every key has to fit.
@@ -19,29 +21,36 @@ type keyMatcher struct {
 	patterns []pattern
 }
 
-// matchKeys are the keys of a match block, in the order in which they are
-// looked at: what tells rules apart best comes first.
-func matchKeys() []struct {
+// matchKey is a key of a match block: what it is called and where its value
+// stands in a workload.
+type matchKey struct {
 	name  string
-	fold  bool
+	fold  bool // compared without regard to case
 	value func(*gatekeeper.Workload) string
-} {
-	type w = gatekeeper.Workload
-	return []struct {
-		name  string
-		fold  bool
-		value func(*w) string
-	}{
-		{"repository", true, func(w *w) string { return w.Repository }},
-		{"repository_id", false, func(w *w) string { return w.RepositoryID }},
-		{"repository_owner", true, func(w *w) string { return w.RepositoryOwner }},
-		{"repository_owner_id", false, func(w *w) string { return w.RepositoryOwnerID }},
-		{"issuer", false, func(w *w) string { return w.Issuer }},
-		{"ref", false, func(w *w) string { return w.Ref }},
-		{"workflow", false, func(w *w) string { return w.Workflow }},
-		{"event", false, func(w *w) string { return w.Event }},
-		{"runner", false, func(w *w) string { return w.Runner }},
+}
+
+// matchKeys are in the order in which they are looked at: what tells rules
+// apart best comes first.
+var matchKeys = []matchKey{
+	{"repository", true, func(w *gatekeeper.Workload) string { return w.Repository }},
+	{"repository_id", false, func(w *gatekeeper.Workload) string { return w.RepositoryID }},
+	{"repository_owner", true, func(w *gatekeeper.Workload) string { return w.RepositoryOwner }},
+	{"repository_owner_id", false, func(w *gatekeeper.Workload) string { return w.RepositoryOwnerID }},
+	{"issuer", false, func(w *gatekeeper.Workload) string { return w.Issuer }},
+	{"ref", false, func(w *gatekeeper.Workload) string { return w.Ref }},
+	{"workflow", false, func(w *gatekeeper.Workload) string { return w.Workflow }},
+	{"event", false, func(w *gatekeeper.Workload) string { return w.Event }},
+	{"runner", false, func(w *gatekeeper.Workload) string { return w.Runner }},
+}
+
+// key is where a key of the match block stands.
+func (at places) key(name string) conf.Value {
+	for i, k := range matchKeys {
+		if k.name == name && i < len(at.keys) {
+			return at.keys[i]
+		}
 	}
+	return at.match
 }
 
 // mismatch is the first key that does not fit, nil when all do; fits counts
@@ -90,25 +99,6 @@ func claimText(claims map[string]any, name string) string {
 	return ""
 }
 
-// literalRepositories are the repositories that a rule names, if it names
-// them without patterns.
-func (m matcher) literalRepositories() ([]string, bool) {
-	for _, k := range m.keys {
-		if k.key != "repository" {
-			continue
-		}
-		var names []string
-		for _, p := range k.patterns {
-			if p.re != nil {
-				return nil, false
-			}
-			names = append(names, p.source)
-		}
-		return names, true
-	}
-	return nil, false
-}
-
 // named are the patterns under a key, nil where the rule does not name it.
 func (m matcher) named(key string) []pattern {
 	for _, k := range m.keys {
@@ -117,4 +107,16 @@ func (m matcher) named(key string) []pattern {
 		}
 	}
 	return nil
+}
+
+// canonical spells the match block in one way, for the rule's digest.
+func (m matcher) canonical() string {
+	var b strings.Builder
+	for _, k := range m.keys {
+		fmt.Fprintf(&b, "%q=%q\n", k.key, sources(k.patterns))
+	}
+	if m.when != nil {
+		fmt.Fprintf(&b, "when=%q\n", m.when.source)
+	}
+	return b.String()
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"strings"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 )
@@ -19,9 +18,7 @@ type Rules struct {
 	glass   []glass
 	tests   []Test
 	digest  string
-
-	byRepository map[string][]int // folded literal repository → rules
-	anywhere     []int            // rules whose repository is a pattern, or not named
+	index   index
 }
 
 // rule is one compiled rule.
@@ -49,32 +46,19 @@ func (r *Rules) Names() []string {
 	return names
 }
 
-// Credentials are all credentials that rules give, with their rule's name.
+// Each visits the rules in the order in which they are looked at.
 func (r *Rules) Each(visit func(gatekeeper.Rule)) {
 	for _, rule := range r.rules {
 		visit(rule.Rule)
 	}
 }
 
-// seal indexes the rules by repository and digests them.
+// seal indexes the rules and digests them.
 func (r *Rules) seal() {
-	r.byRepository = map[string][]int{}
+	r.index = newIndex(r.rules)
+	parts := make([]string, len(r.rules))
 	for i, rule := range r.rules {
-		names, literal := rule.match.literalRepositories()
-		if !literal {
-			r.anywhere = append(r.anywhere, i)
-			continue
-		}
-		for _, name := range names {
-			key := strings.ToLower(name)
-			if at := r.byRepository[key]; len(at) == 0 || at[len(at)-1] != i {
-				r.byRepository[key] = append(at, i)
-			}
-		}
-	}
-	var parts []string
-	for _, rule := range r.rules {
-		parts = append(parts, rule.Digest)
+		parts[i] = rule.Digest
 	}
 	r.digest = digest(struct{ Rules, Freezes, Glass any }{parts, r.freezes, r.glass})
 }

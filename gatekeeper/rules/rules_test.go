@@ -164,7 +164,7 @@ func TestFaults(t *testing.T) {
 		"policy without":         {credential(arn + ", session_policy: {Version: x}"), "has no Statement"},
 		"external id":            {credential(arn + ", external_id: abc"), "is for exchange: assume_role only"},
 		"credential name":        {strings.Replace(credential(arn), "deploy:", "De_ploy:", 1), "is no name"},
-		"freeze without time":    {"freezes:\n  - {name: f, environments: [production], effect: deny}\n", "has no time"},
+		"freeze without time":    {"freezes:\n  - {name: f, environments: [production], effect: deny}\n", "from: is missing; give from and to, or a schedule"},
 		"freeze backwards":       {"freezes:\n  - {name: f, environments: [x], from: 2026-02-01T00:00:00Z, to: 2026-01-01T00:00:00Z, effect: deny}\n", "is not after from"},
 		"freeze day":             {"freezes:\n  - {name: f, environments: [x], schedule: {days: [Freitag], from: \"16:00\", to: \"18:00\"}, effect: deny}\n", "Mon, Tue"},
 		"freeze zone":            {"freezes:\n  - {name: f, environments: [x], schedule: {days: [Fri], from: \"16:00\", to: \"18:00\", timezone: Berlin}, effect: deny}\n", "is no time zone"},

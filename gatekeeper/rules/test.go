@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -10,34 +11,62 @@ import (
 
 // Test is one entry of a tests block: claims in, rule and outcome out.
 type Test struct {
-	Name, File    string
-	Line          int
-	Issuer        string
-	Environment   string
-	Claims        map[string]any
-	At            time.Time // zero: now
-	Outcome, Rule string    // wanted; an empty Rule is not compared
+	Name, File   string
+	Line, Column int
+	Issuer       string
+	Environment  string
+	Claims       map[string]any
+	At           time.Time // zero: now
+
+	// What is wanted; what is empty is not compared.
+	Outcome, Rule, Freeze string
+	Observed              []string // the rules in mode: observe that would have decided
+	BreakGlass            *bool    // whether the glass can be broken
 }
 
 func (p *parser) test(v conf.Value) {
 	o := v.Object()
+	name, environment, claims := o.Get("name"), o.Get("environment"), o.Get("claims")
 	t := Test{
-		Name: o.Get("name").Required(), File: v.File(), Line: v.Line(), Issuer: o.Get("issuer").String("github"),
-		Environment: o.Get("environment").Required(), At: o.Get("at").Time(),
+		Name: name.Required(), File: v.File(), Line: v.Line(), Column: v.Column(), Issuer: o.Get("issuer").String("github"),
+		Environment: environment.Required(), At: o.Get("at").Time(), Claims: asToken(claims.Map()).(map[string]any),
 	}
-	t.Claims, _ = o.Get("claims").Any().(map[string]any)
-	if t.Claims == nil {
-		o.Get("claims").Fault("is missing; give the token's claims")
-	}
+	claims.Need("give the token's claims")
+	o.Get("want").Need("say the outcome (approve, allow or deny), the rule, or both")
 	want := o.Get("want").Object()
 	t.Outcome = want.Get("outcome").Enum("", "approve", "allow", "deny")
 	t.Rule = want.Get("rule").String("")
-	if t.Outcome == "" && t.Rule == "" {
-		want.Fault("is missing; say the outcome (approve, allow or deny), the rule, or both")
+	t.Freeze = want.Get("freeze").String("")
+	t.Observed = want.Get("observed").Strings()
+	if glass := want.Get("break_glass"); glass.Present() {
+		can := glass.Bool(false)
+		t.BreakGlass = &can
 	}
+	p.other.tests = append(p.other.tests, places{rule: v, wanted: want.Get("rule")})
 	want.Close()
 	o.Close()
 	p.rules.tests = append(p.rules.tests, t)
+}
+
+// asToken gives claims as the decoder of tokens does: numbers by their digits.
+func asToken(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, value := range v {
+			out[name] = asToken(value)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, value := range v {
+			out[i] = asToken(value)
+		}
+		return out
+	case string, bool, nil:
+		return v
+	}
+	return json.Number(fmt.Sprint(v))
 }
 
 // TestResult is how one test came out.

@@ -4,148 +4,109 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/conf"
 )
 
 // warn tells what works but is probably not meant.
 func (p *parser) warn() {
-	earlier := &earlierRules{named: map[string][]int{}}
+	s := &shadows{under: map[string][]int{}}
 	for i, r := range p.rules.rules {
 		at := p.at[i]
-		p.warnNames(r, at)
+		warnNames(r, at)
+		warnOwners(r, at)
+		warnEvents(r, at)
+		warnNever(r, at)
 		p.warnExchange(r, at)
-		p.warnEvents(r, at)
-		p.warnShadow(i, at, earlier)
-		if r.Approval.None && !r.observe && slices.ContainsFunc(r.environments, likeProduction) {
-			at.approval.Warn("nobody is asked for %s; if that is meant, leave it", sources(r.environments))
+		warnApproval(r, at)
+		if other := s.by(p.rules.rules, i); other != nil {
+			at.rule.Warn("rule %s can never match: rule %s before it (%s:%d) matches everything that it does", r.Name, other.Name, other.file, other.line)
 		}
 		if len(r.Credentials) == 0 {
 			at.rule.Warn("rule %s gives no credentials: a job learns that it was approved, and nothing stops one that does not ask", r.Name)
+		}
+	}
+	p.warnOthers()
+}
+
+// each visits a key's patterns with their places.
+func (r *rule) each(at places, key string, visit func(pattern, conf.Value)) {
+	items := at.key(key).Items()
+	for i, pat := range r.match.named(key) {
+		if i < len(items) {
+			visit(pat, items[i])
 		}
 	}
 }
 
 // warnNames: a deleted repository's name can be taken by someone else, its id
 // cannot (threats row 2).
-func (p *parser) warnNames(r *rule, at places) {
-	owner := r.match.named("repository_owner_id") != nil
-	if at.repository.Present() && !at.repositoryID.Present() && !owner {
-		at.repository.Warn("names a repository without repository_id or repository_owner_id; whoever takes the name after a rename or deletion would match")
+func warnNames(r *rule, at places) {
+	repository, owner := r.match.named("repository_id"), r.match.named("repository_owner_id")
+	if repository != nil || owner != nil {
+		return
 	}
-	for _, pat := range r.match.named("repository") {
-		if name, _, ok := strings.Cut(pat.source, "/"); ok && strings.Contains(name, "*") || pat.source == "**" || pat.source == "*" {
-			at.repository.Warn("%q matches repositories of any owner", pat.source)
+	if v := at.key("repository"); v.Present() {
+		v.Warn("names a repository without repository_id or repository_owner_id; whoever takes the name after a rename or deletion would match")
+	}
+	if v := at.key("repository_owner"); v.Present() {
+		v.Warn("names an owner without repository_owner_id; whoever takes the name after a rename or deletion would match")
+	}
+}
+
+// warnOwners: a name under any owner is anybody's to take.
+func warnOwners(r *rule, at places) {
+	if r.match.named("repository_owner_id") != nil {
+		return
+	}
+	owned := slices.ContainsFunc(r.match.named("repository_owner"), func(p pattern) bool { return p.re == nil })
+	r.each(at, "repository", func(p pattern, v conf.Value) {
+		name, _, _ := strings.Cut(p.source, "/")
+		if strings.Contains(name, "*") && !owned {
+			v.Warn("%q matches repositories of any owner", p.source)
 		}
-	}
-	for _, pat := range r.match.named("repository_owner") {
-		if strings.Contains(pat.source, "*") {
-			at.owner.Warn("%q matches any owner of such a name", pat.source)
+	})
+	r.each(at, "repository_owner", func(p pattern, v conf.Value) {
+		if p.re != nil {
+			v.Warn("%q matches any owner of such a name", p.source)
 		}
-	}
+	})
 }
 
-// warnExchange: a role that trusts the CI's issuer can be assumed by any job
-// that asks the CI for a token (threats row 37).
-func (p *parser) warnExchange(r *rule, at places) {
-	for i, c := range r.Credentials {
-		if c.Way() == gatekeeper.ExchangeWorkloadToken {
-			at.exchanges[i].Warn("workload_token can be gone around: any job can present its own token to %s; "+
-				"exchange: gatekeeper_token cannot, or let %s want the environment and protect it in GitHub", cloudName(c.Type), trust(c.Type))
+func warnEvents(r *rule, at places) {
+	r.each(at, "event", func(p pattern, v conf.Value) {
+		for _, event := range []string{p.source, "pull_request", "pull_request_target", "merge_request_event", "parent_pipeline"} {
+			if pullRequest(event) && (event == p.source || p.matches(event)) {
+				v.Warn("%q lets pull requests in, whose code nobody may have reviewed", p.source)
+				return
+			}
 		}
+	})
+}
+
+func warnApproval(r *rule, at places) {
+	if r.Approval.None && !r.observe && slices.ContainsFunc(r.environments, likeProduction) {
+		at.approval.Warn("nobody is asked for %s; if that is meant, leave it", sources(r.environments))
+	}
+	if r.Approval.None {
+		return
+	}
+	late := func(key string, after, expires interface{ String() string }) {
+		at.notify.Object().Get(key).Warn("%s is not before expires_after (%s), so it never happens", after, expires)
+	}
+	n, expires := r.Notify, r.Approval.ExpiresAfter
+	if n.RemindAfter > 0 && n.RemindAfter >= expires {
+		late("remind_after", n.RemindAfter, expires)
+	}
+	if n.EscalateAfter > 0 && n.EscalateAfter >= expires {
+		late("escalate", n.EscalateAfter, expires)
+	}
+	if n.Digest && n.DigestEvery >= expires {
+		late("digest_every", n.DigestEvery, expires)
 	}
 }
 
-func cloudName(kind string) string {
-	return map[string]string{"aws": "AWS", "gcp": "Google Cloud", "azure": "Entra ID", "vault": "Vault"}[kind]
-}
-
-// trust is what decides there whose tokens are taken.
-func trust(kind string) string {
-	return map[string]string{"aws": "the role's trust policy", "gcp": "the provider's attribute condition",
-		"azure": "the federated credential's subject", "vault": "the role's bound_claims"}[kind]
-}
-
-func (p *parser) warnEvents(r *rule, at places) {
-	for _, pat := range r.match.named("event") {
-		if strings.HasPrefix(pat.source, "pull_request") || strings.HasPrefix(pat.source, "merge_request") || pat.matches("pull_request") {
-			at.event.Warn("%q lets pull requests in, whose code nobody may have reviewed", pat.source)
-		}
-	}
-}
-
-// warnShadow tells rules that an earlier one always decides before. Only
-// rules that can concern one of the same repositories are compared.
-func (p *parser) warnShadow(i int, at places, earlier *earlierRules) {
-	r := p.rules.rules[i]
-	for _, j := range earlier.near(r) {
-		if other := p.rules.rules[j]; !other.observe && other.covers(r) {
-			at.rule.Warn("rule %s can never match: rule %s before it matches everything that it does", r.Name, other.Name)
-			break
-		}
-	}
-	earlier.add(i, r)
-}
-
-// earlierRules are those before a rule, by the repositories they name.
-type earlierRules struct {
-	named    map[string][]int
-	anywhere []int
-}
-
-func (e *earlierRules) add(i int, r *rule) {
-	names, literal := r.match.literalRepositories()
-	if !literal {
-		e.anywhere = append(e.anywhere, i)
-	}
-	for _, name := range names {
-		e.named[strings.ToLower(name)] = append(e.named[strings.ToLower(name)], i)
-	}
-}
-
-// near are the rules that could cover r: one that names repositories covers
-// only rules that name some of them.
-func (e *earlierRules) near(r *rule) []int {
-	names, _ := r.match.literalRepositories()
-	all := slices.Clone(e.anywhere)
-	for _, name := range names {
-		all = append(all, e.named[strings.ToLower(name)]...)
-	}
-	slices.Sort(all)
-	return all
-}
-
-// covers says whether whatever fits other certainly fits r. It may miss some:
-// conditions count only when they are the same.
-func (r *rule) covers(other *rule) bool {
-	if !within(other.environments, r.environments) {
-		return false
-	}
-	for _, k := range r.match.keys {
-		theirs := other.match.named(k.key)
-		if theirs == nil || !within(theirs, k.patterns) {
-			return false
-		}
-	}
-	if r.match.when != nil && (other.match.when == nil || other.match.when.source != r.match.when.source) {
-		return false
-	}
-	return r.match.event || !other.match.event
-}
-
-// within says whether each of inner is the same as, or matched as plain text
-// by, one of outer.
-func within(inner, outer []pattern) bool {
-	for _, in := range inner {
-		if !slices.ContainsFunc(outer, func(out pattern) bool {
-			return out.source == in.source || out.source == "**" || (in.re == nil && out.matches(in.source))
-		}) {
-			return false
-		}
-	}
-	return true
-}
-
+// likeProduction says whether a name is, or may be, production's.
 func likeProduction(p pattern) bool {
 	name := strings.ToLower(p.source)
-	return strings.Contains(name, "prod") || strings.Contains(name, "live") || p.re != nil
+	return strings.Contains(name, "prod") || strings.Contains(name, "live") || name == "prd" || p.re != nil
 }

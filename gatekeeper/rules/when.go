@@ -3,7 +3,6 @@ package rules
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -22,38 +21,80 @@ type condition struct {
 	claims  []string // named in the expression; each has to be in the token
 }
 
+// whenFault is one thing wrong in an expression. Lines count from 1, columns
+// from 0, as CEL counts them.
+type whenFault struct {
+	line, column int
+	message      string
+}
+
+// whens compiles each expression once: rules of a thousand repositories often
+// share theirs.
+type whens struct {
+	env  *cel.Env
+	done map[string]compiledWhen
+}
+
+type compiledWhen struct {
+	condition *condition
+	faults    []whenFault
+}
+
+func (w *whens) compile(source string) (*condition, []whenFault) {
+	if had, ok := w.done[source]; ok {
+		return had.condition, had.faults
+	}
+	if w.env == nil {
+		env, err := cel.NewEnv(cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)), cel.ASTValidators(cel.ValidateRegexLiterals()))
+		if err != nil {
+			return nil, []whenFault{{1, 0, err.Error()}}
+		}
+		w.env, w.done = env, map[string]compiledWhen{}
+	}
+	var done compiledWhen
+	done.condition, done.faults = compileWhen(w.env, source)
+	w.done[source] = done
+	return done.condition, done.faults
+}
+
 // compileWhen type-checks an expression. Claims can only be named, as
 // claims.actor or claims["actor"]: then each can be wanted to be there, and no
 // negation is true because a claim is absent (threats row 4).
-func compileWhen(source string) (*condition, error) {
-	env, err := cel.NewEnv(cel.Variable("claims", cel.MapType(cel.StringType, cel.DynType)), cel.ASTValidators(cel.ValidateRegexLiterals()))
-	if err != nil {
-		return nil, err
-	}
+func compileWhen(env *cel.Env, source string) (*condition, []whenFault) {
+	fails := func(why string) (*condition, []whenFault) { return nil, []whenFault{{1, 0, why}} }
 	checked, issues := env.Compile(source)
 	if issues.Err() != nil {
-		return nil, fmt.Errorf("%s", celMessage(issues))
+		return nil, celFaults(issues)
 	}
 	if !checked.OutputType().IsExactType(types.BoolType) {
-		return nil, fmt.Errorf("it gives %s; it has to give true or false", checked.OutputType())
+		return fails(fmt.Sprintf("it gives %s; it has to give true or false", checked.OutputType()))
 	}
 	names, err := namedClaims(checked.NativeRep().Expr())
 	if err != nil {
-		return nil, err
+		return fails(err.Error())
 	}
 	program, err := env.Program(checked, cel.CostLimit(whenCost), cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
-		return nil, err
+		return fails(err.Error())
 	}
 	return &condition{source: source, program: program, claims: names}, nil
 }
 
-func celMessage(issues *cel.Issues) string {
-	var all []string
+func celFaults(issues *cel.Issues) []whenFault {
+	var all []whenFault
 	for _, e := range issues.Errors() {
-		all = append(all, fmt.Sprintf("%s (at character %d)", e.Message, e.Location.Column()+1))
+		all = append(all, whenFault{max(1, e.Location.Line()), max(0, e.Location.Column()), e.Message})
 	}
-	return strings.Join(all, "; ")
+	return all
+}
+
+// always says whether the condition comes out the same for every workload,
+// and how.
+func (c *condition) always() (same, holds bool) {
+	if c == nil || len(c.claims) > 0 {
+		return false, false
+	}
+	return true, c.mismatch(nil) == ""
 }
 
 // namedClaims lists the claims an expression names, and refuses any other use

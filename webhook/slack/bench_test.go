@@ -93,7 +93,7 @@ func (b *bench) show(id string, attempt int) {
 func (b *bench) settle(tries int) {
 	b.t.Helper()
 	for range 100 {
-		w, ok := b.mem.take()
+		w, ok := b.mem.take(b.now)
 		if !ok {
 			return
 		}

@@ -20,10 +20,11 @@ type click struct {
 	Choice  gatekeeper.Choice `json:"choice"`
 	Reason  string            `json:"reason,omitempty"`
 	Person  gatekeeper.Person `json:"person"`
-	Via     string            `json:"via"` // slack.button or slack.modal
-	Channel string            `json:"channel"`
-	TS      string            `json:"ts"`   // of the message
-	Once    string            `json:"once"` // what Slack made unique: action_ts, or the view's id
+	Via     string            `json:"via"` // slack.button, slack.modal, slack.home, slack.command
+	Channel string            `json:"channel,omitempty"`
+	TS      string            `json:"ts,omitempty"`   // of the message
+	Seal    string            `json:"seal,omitempty"` // of a button that is not in the request's message
+	Once    string            `json:"once"`           // what Slack made unique: action_ts, or the view's id
 	At      time.Time         `json:"at"`
 }
 
@@ -71,7 +72,9 @@ func (s *Slack) process(ctx context.Context, w gatekeeper.Work) error {
 		told = answer{text: "it could not be checked who you are. Please click again"}
 	}
 	if told.text != "" {
-		told.text = sentence(c, told.text)
+		if !told.plain {
+			told.text = sentence(c, told.text)
+		}
 		if err := s.tell(ctx, w.Key, c, told); err != nil {
 			return err
 		}
@@ -105,17 +108,19 @@ func (s *Slack) count(ctx context.Context, c click, again bool) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
-	f, err := s.located(ctx, r)
-	if err != nil {
-		return answer{}, err
-	}
-	if f.Channel != c.Channel || f.TS != c.TS {
-		return answer{text: "that message does not belong to the request"}, s.refused(ctx, r, c, "the click came from another message")
+	if told, why, err := s.misplaced(ctx, r, c); err != nil || why != "" {
+		if err == nil {
+			err = s.refused(ctx, r, c, why)
+		}
+		return answer{text: told}, err
 	}
 	if counted(r, c, again) {
 		return answer{}, nil
 	}
-	_, err = s.Gate.Vote(ctx, c.Request, gatekeeper.Vote{Person: c.Person, Choice: c.Choice, Reason: c.Reason, Via: c.Via})
+	r, err = s.Gate.Vote(ctx, c.Request, gatekeeper.Vote{Person: c.Person, Choice: c.Choice, Reason: c.Reason, Via: c.Via})
+	if err == nil {
+		return s.thanks(ctx, r, c)
+	}
 	return s.verdict(r, c, err)
 }
 

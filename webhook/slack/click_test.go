@@ -364,7 +364,7 @@ func TestStorageThatFailsWhileCountingIsTriedAgain(t *testing.T) {
 	b := newBench(t)
 	b.open("req_1")
 	b.press("U0BOB", actionApprove, "req_1")
-	w, _ := b.mem.take()
+	w, _ := b.mem.take(b.now)
 	b.mem.down = errors.New("disk full")
 	if err := b.process(context.Background(), w); err == nil {
 		t.Error("done, although nothing can be read")

@@ -33,7 +33,7 @@ func newClient(o Options) *slackgo.Client {
 	}
 	client.Transport = bounded{client.Transport}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return slackgo.New(o.BotToken, slackgo.OptionAPIURL(o.APIURL), slackgo.OptionHTTPClient(&client))
+	return slackgo.New(o.BotToken, slackgo.OptionAppLevelToken(o.AppToken), slackgo.OptionAPIURL(o.APIURL), slackgo.OptionHTTPClient(&client))
 }
 
 // bounded cuts responses: the SDK decodes whatever arrives.
@@ -66,7 +66,7 @@ func safeURL(raw string) bool {
 // scrub takes our secrets out of a text, whatever a proxy or a library put
 // there.
 func (o Options) scrub(text string) string {
-	for _, secret := range []string{o.BotToken, o.SigningSecret} {
+	for _, secret := range []string{o.BotToken, o.SigningSecret, o.AppToken} {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "[secret]")
 			text = strings.ReplaceAll(text, url.QueryEscape(secret), "[secret]")

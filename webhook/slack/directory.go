@@ -125,6 +125,13 @@ func (d *Directory) Member(ctx context.Context, p gatekeeper.Person, a gatekeepe
 }
 
 func (d *Directory) inGroup(ctx context.Context, user, group string) (bool, error) {
+	members, err := d.members(ctx, group)
+	return err == nil && user != "" && slices.Contains(members, user), err
+}
+
+// members are in the user group now. A group that is unknown or disabled has
+// nobody.
+func (d *Directory) members(ctx context.Context, group string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	members, err := shared(ctx, &d.flight, "group "+group, func(ctx context.Context) ([]string, error) {
@@ -132,12 +139,12 @@ func (d *Directory) inGroup(ctx context.Context, user, group string) (bool, erro
 	})
 	if code := slackCode(err); code == "no_such_subteam" || code == "subteam_not_found" {
 		d.o.Logger.ErrorContext(ctx, "slack: a rule names a user group that is unknown or disabled", "group", group)
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, d.o.fault(err, "usergroups.users.list", group)
+		return nil, d.o.fault(err, "usergroups.users.list", group)
 	}
-	return user != "" && slices.Contains(members, user), nil
+	return members, nil
 }
 
 // shared lets look-ups that run at the same moment share one call. The call

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -172,6 +173,7 @@ type memory struct {
 	work   []gatekeeper.Work
 	events []gatekeeper.Event
 	down   error
+	after  func(gatekeeper.Change) // runs once something was recorded, before anybody is told
 }
 
 func (m *memory) Note(_ context.Context, kind, key string) ([]byte, error) {
@@ -189,7 +191,38 @@ func (m *memory) SetNote(_ context.Context, kind, key string, value []byte) erro
 	return m.down
 }
 
+func (m *memory) Notes(_ context.Context, kind string, limit int) (map[string][]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := map[string][]byte{}
+	for key, value := range m.notes {
+		if k, ok := strings.CutPrefix(key, kind+" "); ok && len(found) < limit {
+			found[k] = value
+		}
+	}
+	return found, m.down
+}
+
+func (m *memory) DropNote(_ context.Context, kind, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down == nil {
+		delete(m.notes, kind+" "+key)
+	}
+	return m.down
+}
+
 func (m *memory) Record(_ context.Context, c gatekeeper.Change) error {
+	if err := m.record(c); err != nil {
+		return err
+	}
+	if m.after != nil {
+		m.after(c)
+	}
+	return nil
+}
+
+func (m *memory) record(c gatekeeper.Change) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.down != nil {
@@ -200,6 +233,9 @@ func (m *memory) Record(_ context.Context, c gatekeeper.Change) error {
 		same := func(had gatekeeper.Work) bool { return had.Kind == w.Kind && had.Key == w.Key }
 		if i := slices.IndexFunc(m.work, same); i >= 0 {
 			m.work[i].Payload = w.Payload
+			if w.RunAt.Before(m.work[i].RunAt) {
+				m.work[i].RunAt = w.RunAt
+			}
 			continue
 		}
 		m.work = append(m.work, w)
@@ -207,14 +243,16 @@ func (m *memory) Record(_ context.Context, c gatekeeper.Change) error {
 	return nil
 }
 
-func (m *memory) take() (gatekeeper.Work, bool) {
+// take is the first work that is due.
+func (m *memory) take(now time.Time) (gatekeeper.Work, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.work) == 0 {
+	i := slices.IndexFunc(m.work, func(w gatekeeper.Work) bool { return !w.RunAt.After(now) })
+	if i < 0 {
 		return gatekeeper.Work{}, false
 	}
-	w := m.work[0]
-	m.work = m.work[1:]
+	w := m.work[i]
+	m.work = slices.Delete(m.work, i, i+1)
 	w.Attempt++
 	return w, true
 }
@@ -276,6 +314,43 @@ func (g *doorman) Vote(ctx context.Context, id string, v gatekeeper.Vote) (gatek
 	g.requests[id] = next
 	g.events = append(g.events, events...)
 	return next, err
+}
+
+// inboxes are a real gate's, over the same requests and people.
+func (g *doorman) inboxes() *gatekeeper.Gate {
+	return &gatekeeper.Gate{Options: gatekeeper.Options{Rules: g, Finder: g, Directory: g.dir, People: g.people, Now: g.clock, Logger: slog.New(slog.DiscardHandler)}}
+}
+
+func (g *doorman) Inbox(ctx context.Context, p gatekeeper.Person) (gatekeeper.Inbox, error) {
+	return g.inboxes().Inbox(ctx, p)
+}
+
+func (g *doorman) Sight(ctx context.Context, p gatekeeper.Person, r gatekeeper.Request) (gatekeeper.InboxItem, error) {
+	return g.inboxes().Sight(ctx, p, r)
+}
+
+func (g *doorman) Find(_ context.Context, f gatekeeper.Filter) ([]gatekeeper.Request, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var found []gatekeeper.Request
+	for _, id := range slices.Sorted(maps.Keys(g.requests)) {
+		if r := g.requests[id]; len(f.States) == 0 || slices.Contains(f.States, r.State) {
+			found = append(found, r)
+		}
+	}
+	return found, nil
+}
+
+// Decide lets each request's own rule stay in force.
+func (g *doorman) Decide(w gatekeeper.Workload, _ string, _ time.Time) gatekeeper.Decision {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, r := range g.requests {
+		if r.Workload.RunID == w.RunID {
+			return gatekeeper.Decision{Outcome: gatekeeper.NeedApproval, Rule: &r.Rule}
+		}
+	}
+	return gatekeeper.Decision{}
 }
 
 func (g *doorman) put(r gatekeeper.Request) {

@@ -21,8 +21,36 @@ const (
 type carried struct {
 	Request string            `json:"request"`
 	Choice  gatekeeper.Choice `json:"choice"`
-	Channel string            `json:"channel"`
-	TS      string            `json:"ts"`
+	Channel string            `json:"channel,omitempty"`
+	TS      string            `json:"ts,omitempty"`
+	Via     string            `json:"via,omitempty"` // the door, where it is not the request's message
+	Seal    string            `json:"seal,omitempty"`
+}
+
+// back is what the form of a click carries.
+func (c click) back() carried {
+	b := carried{Request: c.Request, Choice: c.Choice, Channel: c.Channel, TS: c.TS}
+	if c.Seal != "" {
+		b.Via, b.Seal = c.Via, c.Seal
+	}
+	return b
+}
+
+// complete says whether a form brought back all that a click from its door
+// has.
+func (b carried) complete() bool {
+	known := b.Choice == gatekeeper.Approve || b.Choice == gatekeeper.Deny
+	placed := placeID.MatchString(b.Channel) && messageTS.MatchString(b.TS)
+	switch b.Via {
+	case viaHome:
+		placed = b.Seal != "" && b.Channel == ""
+	case viaCommand:
+		placed = placed && b.Seal != ""
+	case "":
+	default:
+		return false
+	}
+	return known && placed && requestID.MatchString(b.Request)
 }
 
 // askReason opens the form. It runs behind the acknowledgement, and within
@@ -46,7 +74,7 @@ func (s *Slack) askReason(ctx context.Context, trigger string, c click) {
 }
 
 func form(r gatekeeper.Request, c click) (slackgo.ModalViewRequest, error) {
-	back, err := json.Marshal(carried{Request: c.Request, Choice: c.Choice, Channel: c.Channel, TS: c.TS})
+	back, err := json.Marshal(c.back())
 	if err != nil {
 		return slackgo.ModalViewRequest{}, err
 	}
@@ -87,14 +115,17 @@ func (s *Slack) readForm(p payload) (click, error) {
 	if err := json.Unmarshal([]byte(p.View.Metadata), &back); err != nil {
 		return click{}, bad("payload's private_metadata is not ours")
 	}
-	known := back.Choice == gatekeeper.Approve || back.Choice == gatekeeper.Deny
-	if !known || !requestID.MatchString(back.Request) || !placeID.MatchString(back.Channel) || !messageTS.MatchString(back.TS) {
+	if !back.complete() {
 		return click{}, bad("payload's private_metadata is not ours")
 	}
+	via := viaModal
+	if back.Via != "" {
+		via = back.Via
+	}
 	return click{
-		Request: back.Request, Choice: back.Choice, Person: p.person(s.Team), Via: "slack.modal",
+		Request: back.Request, Choice: back.Choice, Person: p.person(s.Team), Via: via,
 		Reason:  strings.TrimSpace(p.View.State.Values[blockInput][blockInput].Value),
-		Channel: back.Channel, TS: back.TS, Once: p.View.ID, At: s.Clock(),
+		Channel: back.Channel, TS: back.TS, Seal: back.Seal, Once: p.View.ID, At: s.Clock(),
 	}, nil
 }
 

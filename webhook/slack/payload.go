@@ -38,18 +38,23 @@ type stamped struct {
 }
 
 type container struct {
+	Type      string `json:"type"` // message or view
 	ChannelID string `json:"channel_id"`
 	MessageTS string `json:"message_ts"`
+	ViewID    string `json:"view_id"`
+	Ephemeral bool   `json:"is_ephemeral"`
 }
 
 type action struct {
 	ID    string `json:"action_id"`
+	Block string `json:"block_id"`
 	Value string `json:"value"`
 	TS    string `json:"action_ts"`
 }
 
 type viewPayload struct {
 	ID         string `json:"id"`
+	Type       string `json:"type"` // modal or home
 	CallbackID string `json:"callback_id"`
 	Metadata   string `json:"private_metadata"`
 	State      struct {

@@ -20,10 +20,16 @@ type private struct {
 
 // answer is what a person is told: a text and, where they have to go on
 // there, a page of ours. The zero answer is none.
-type answer struct{ text, page string }
+type answer struct {
+	text, page string
+	plain      bool // the text is whole; otherwise it is why their click does not count
+}
 
 // tell records a private answer, so that it survives a restart.
 func (s *Slack) tell(ctx context.Context, key string, c click, a answer) error {
+	if c.Via == viaHome {
+		return s.notify(ctx, c.Person.Slack, a)
+	}
 	body, err := json.Marshal(private{Channel: c.Channel, User: c.Person.Slack, Text: a.text, Page: a.page, Until: s.Clock().Add(notices)})
 	if err != nil {
 		return err
@@ -60,14 +66,16 @@ func (s *Slack) whisper(ctx context.Context, p private) error {
 		slackgo.MsgOptionText(escape(line(p.Text, 1500)), false), slackgo.MsgOptionBlocks(blocks...),
 		slackgo.MsgOptionParse(false), slackgo.MsgOptionLinkNames(false), slackgo.MsgOptionDisableLinkUnfurl(),
 	}
-	_, err := s.api.PostEphemeralContext(ctx, p.Channel, p.User, options...)
-	if err == nil {
-		return nil
-	}
-	switch slackCode(err) {
-	case "channel_not_found", "not_in_channel", "user_not_in_channel", "is_archived":
-	default:
-		return s.failed(err, "chat.postEphemeral", p.Channel)
+	if p.Channel != "" {
+		_, err := s.api.PostEphemeralContext(ctx, p.Channel, p.User, options...)
+		if err == nil {
+			return nil
+		}
+		switch slackCode(err) {
+		case "channel_not_found", "not_in_channel", "user_not_in_channel", "is_archived":
+		default:
+			return s.failed(err, "chat.postEphemeral", p.Channel)
+		}
 	}
 	if _, _, err := s.api.PostMessageContext(ctx, p.User, options...); err != nil {
 		s.Logger.WarnContext(ctx, "slack: a private answer reaches nobody", "person", p.User, "error", s.fault(err, "chat.postMessage", p.User))

@@ -16,6 +16,11 @@ import (
 // with a token that has no more than the manifest asks for.
 func sandboxed(t *testing.T, o slackbox.Options) (*bench, *slackbox.Workspace) {
 	t.Helper()
+	return sandboxedWith(t, o, func(*Options) {})
+}
+
+func sandboxedWith(t *testing.T, o slackbox.Options, change func(*Options)) (*bench, *slackbox.Workspace) {
+	t.Helper()
 	o.Clock, o.Scopes = start, Scopes()
 	box, err := slackbox.New(o)
 	if err != nil {
@@ -24,6 +29,7 @@ func sandboxed(t *testing.T, o slackbox.Options) (*bench, *slackbox.Workspace) {
 	t.Cleanup(box.Close)
 	b := newBench(t, func(o *Options) {
 		o.APIURL, o.BotToken, o.SigningSecret, o.Team, o.AppID = box.APIURL(), slackbox.BotToken, slackbox.SigningSecret, slackbox.TeamID, slackbox.AppID
+		change(o)
 	})
 	if b.gate.dir, err = NewDirectory(b.Options); err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 const (
 	WorkClick = "slack.click" // key: see click.key. A recorded click waits to be counted.
 	WorkReply = "slack.reply" // key: as the click's. A private answer waits to be told.
+	WorkHome  = "slack.home"  // key: a user. Their home tab is to be brought up to date.
 )
 
 // Gate counts votes. gatekeeper.Gate implements it: a vote that does not
@@ -24,6 +25,9 @@ const (
 type Gate interface {
 	Vote(ctx context.Context, id string, v gatekeeper.Vote) (gatekeeper.Request, error)
 	Lookup(ctx context.Context, id string) (gatekeeper.Request, error)
+	// Inbox and Sight are for showing; see gatekeeper.Gate.
+	Inbox(ctx context.Context, p gatekeeper.Person) (gatekeeper.Inbox, error)
+	Sight(ctx context.Context, p gatekeeper.Person, r gatekeeper.Request) (gatekeeper.InboxItem, error)
 }
 
 // Memory is durable storage for small notes and for work. A note that was
@@ -31,15 +35,18 @@ type Gate interface {
 type Memory interface {
 	Note(ctx context.Context, kind, key string) ([]byte, error)
 	SetNote(ctx context.Context, kind, key string, value []byte) error
+	Notes(ctx context.Context, kind string, limit int) (map[string][]byte, error)
+	DropNote(ctx context.Context, kind, key string) error
 	Record(ctx context.Context, c gatekeeper.Change) error
 }
 
-// Options configure a Slack. APIURL, BotToken, SigningSecret, Gate, Memory
-// and PublicURL are needed.
+// Options configure a Slack. APIURL, BotToken, Gate, Memory and PublicURL are
+// needed, and a way in: SigningSecret, AppToken or both.
 type Options struct {
 	APIURL         string // https://slack.com/api/; GovSlack and tests set another
 	BotToken       string // xoxb-…
-	SigningSecret  string // of signed HTTP callbacks
+	SigningSecret  string // of signed HTTP callbacks; empty: none is taken
+	AppToken       string // xapp-…, for Socket Mode; empty: no connection is made
 	Team           string // T…, or E… for an organisation; empty: the bot token's own team
 	AppID          string // A…; empty: not compared
 	DefaultChannel string // for rules that name none
@@ -67,6 +74,9 @@ type Slack struct {
 
 	background sync.WaitGroup
 	room       chan struct{} // bounds what runs behind acknowledgements
+	door       chan struct{} // bounds what is taken in at once
+	sockets    sockets
+	offers     []byte // key of the seals on buttons outside of a request's message
 }
 
 // roomBehind is how many modals may be opening at once; more answer that
@@ -81,17 +91,21 @@ func New(o Options) (*Slack, error) {
 		return nil, err
 	}
 	for name, missing := range map[string]bool{
-		"a signing secret": o.SigningSecret == "", "a Gate": o.Gate == nil, "a Memory": o.Memory == nil, "the public URL": o.PublicURL == "",
+		"a way in: a signing secret or an app token": o.SigningSecret == "" && o.AppToken == "", "a Gate": o.Gate == nil, "a Memory": o.Memory == nil, "the public URL": o.PublicURL == "",
 	} {
 		if missing {
 			return nil, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "slack needs %s", name)
 		}
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
+	key, err := offerKey(o.BotToken)
+	if err != nil {
+		return nil, err
+	}
 	api := newClient(o)
 	return &Slack{
 		Options: o, api: api, who: &identity{api: api, configured: o.Team},
-		pace: newPace(o.Clock), room: make(chan struct{}, roomBehind),
+		pace: newPace(o.Clock), room: make(chan struct{}, roomBehind), door: make(chan struct{}, roomAtDoor), offers: key,
 	}, nil
 }
 
@@ -123,6 +137,8 @@ func (s *Slack) Handlers() map[string]gatekeeper.WorkHandler {
 		gatekeeper.WorkMessage: s.deliver,
 		WorkClick:              s.process,
 		WorkReply:              s.reply,
+		WorkHome:               s.publishHome,
+		gatekeeper.WorkHomes:   s.refreshHomes,
 	}
 }
 

@@ -182,7 +182,9 @@ func (w *Workspace) Sockets() int {
 // without a word (reason ""). It returns how many there were.
 func (w *Workspace) DropSockets(reason string) int {
 	w.mu.Lock()
-	all := append([]*socket(nil), w.sockets...)
+	all := w.sockets
+	w.sockets = nil // nothing is sent there any more
+	w.touch()
 	w.mu.Unlock()
 	for _, s := range all {
 		if reason != "" {
