@@ -138,7 +138,7 @@ func TestRevokeDuringTheExchange(t *testing.T) {
 	var h *held
 	p := play(t, func(s *stage) {
 		h = hold(t, s.sts)
-		s.cfg.STSEndpoint = h.server.URL
+		s.cfg.Clouds.STSEndpoint = h.server.URL
 	})
 	done := p.step(t, nil)
 	m := p.asked(t)
