@@ -1,5 +1,7 @@
 package gatekeeper
 
+import "strings"
+
 // PersonEntry is one person of the configuration's `people`: the only map
 // between accounts of different systems.
 type PersonEntry struct {
@@ -10,6 +12,7 @@ type PersonEntry struct {
 	GitLab   string // username
 	GitLabID string // immutable id; wins over the username where both are known
 	Email    string // for sign-in only, never for identity at a click
+	Subject  string // sub at the company's identity provider; wins over the email where it is given
 }
 
 // People is the configured identity map.
@@ -19,6 +22,22 @@ type People []PersonEntry
 // for one account mean that the map cannot be trusted for it (row 24).
 func (p People) bySlack(id string) (PersonEntry, bool) {
 	return p.only(func(e PersonEntry) bool { return id != "" && e.Slack == id })
+}
+
+// BySlack finds the entry of a Slack user; ambiguity is nobody.
+func (p People) BySlack(id string) (PersonEntry, bool) { return p.bySlack(id) }
+
+// BySubject finds who signed in at the company's identity provider: by the
+// immutable subject, and by an email address that the provider verified only
+// where the entry names no subject. Ambiguity is nobody (threats row 24).
+func (p People) BySubject(subject, verifiedEmail string) (PersonEntry, bool) {
+	if e, ok := p.only(func(e PersonEntry) bool { return subject != "" && e.Subject == subject }); ok {
+		return e, e.Slack != ""
+	}
+	e, ok := p.only(func(e PersonEntry) bool {
+		return verifiedEmail != "" && e.Subject == "" && strings.EqualFold(e.Email, verifiedEmail)
+	})
+	return e, ok && e.Slack != ""
 }
 
 // ByAccount finds the entry of a forge account; ambiguity is nobody.

@@ -34,7 +34,7 @@ func StatementOf(gatekeeper string, r Request, v Vote, at time.Time, nonce strin
 	return Statement{
 		Gatekeeper: gatekeeper, Request: r.ID, Digest: r.Digest, Environment: r.Environment,
 		Repository: r.Workload.Repository, SHA: r.Workload.SHA,
-		Decision: v.Choice, Reason: v.Reason, Person: v.Person.Slack, At: at.UTC().Truncate(time.Second), Nonce: nonce,
+		Decision: v.Choice, BreakGlass: v.BreakGlass, Reason: v.Reason, Person: v.Person.Slack, At: at.UTC().Truncate(time.Second), Nonce: nonce,
 	}
 }
 
@@ -62,5 +62,5 @@ func (s Statement) Challenge() []byte {
 // was shown and signed is what is being counted.
 func (s Statement) Says(r Request, v Vote) bool {
 	return s.Request == r.ID && s.Digest == r.Digest && r.Digest != "" &&
-		s.Decision == v.Choice && s.Reason == v.Reason && s.Person == v.Person.Slack
+		s.Decision == v.Choice && s.BreakGlass == v.BreakGlass && s.Reason == v.Reason && s.Person == v.Person.Slack
 }

@@ -52,6 +52,7 @@ func TestStatementSays(t *testing.T) {
 		"other person":   func(_ *Request, v *Vote) { v.Person.Slack = "U0EVE" },
 		"other decision": func(_ *Request, v *Vote) { v.Choice = Deny },
 		"other reason":   func(_ *Request, v *Vote) { v.Reason = "" },
+		"break glass":    func(_ *Request, v *Vote) { v.BreakGlass = true },
 	} {
 		r, v := r, v
 		change(&r, &v)

@@ -24,6 +24,7 @@ type enrolment struct {
 type votedData struct {
 	Choice   gatekeeper.Choice `json:"choice"`
 	Reason   string            `json:"reason"`
+	Glass    bool              `json:"break_glass"`
 	Proof    gatekeeper.StepUp `json:"proof"`
 	Digest   string            `json:"digest"`
 	Evidence json.RawMessage   `json:"evidence"`
@@ -89,7 +90,7 @@ func (c *Checker) voted(e gatekeeper.Event) error {
 		return err
 	}
 	person := strings.TrimPrefix(e.Actor.ID, "slack:")
-	said := gatekeeper.Vote{Person: gatekeeper.Person{Slack: person}, Choice: v.Choice, Reason: v.Reason}
+	said := gatekeeper.Vote{Person: gatekeeper.Person{Slack: person}, Choice: v.Choice, Reason: v.Reason, BreakGlass: v.Glass}
 	if !s.Says(gatekeeper.Request{ID: e.Request, Digest: v.Digest}, said) {
 		return wrong("what was signed is not what the vote says")
 	}
