@@ -28,7 +28,7 @@ func verifyCommand(w world, config cli.Flag) *cli.Command {
 }
 
 func auditVerify(w world, c *cli.Context, b books) error {
-	o := ledger.VerifyOptions{VerifierKey: b.key, Checks: eventChecks()}
+	o := ledger.VerifyOptions{VerifierKey: b.key, Checks: eventChecks(false)}
 	if named := c.String("key"); named != "" {
 		o.VerifierKey = verifierKey(named)
 	}
@@ -81,7 +81,7 @@ func verifyBundle(w world, c *cli.Context) error {
 	if err != nil {
 		return cli.Exit(said(err), exitFailed)
 	}
-	report, err := ledger.VerifyBundle(bundle, ledger.BundleOptions{VerifierKey: verifierKey(c.String("key")), Checks: eventChecks()})
+	report, err := ledger.VerifyBundle(bundle, ledger.BundleOptions{VerifierKey: verifierKey(c.String("key")), Checks: eventChecks(true)})
 	if err != nil {
 		return cli.Exit("the bundle does not hold: "+said(err), exitFailed)
 	}

@@ -29,6 +29,8 @@ type config struct {
 	LedgerKey   string
 	People      gatekeeper.People
 	Clouds      cloudsConfig
+	SSO         *ssoConfig // nil: nobody signs in with a company account
+	SessionKey  string
 	Pending     int
 
 	// missing are parts that the file asks for and this version does not
@@ -121,6 +123,7 @@ func (r *configReader) root(o *conf.Object) {
 	r.keys(o)
 	r.people(o.Get("people"))
 	r.sso(o.Get("sso"))
+	r.session(o.Get("session_key_file"))
 	r.clouds(o)
 	limits := o.Get("limits").Object()
 	c.Pending = limits.Get("pending_per_repository").Int(defaultPending, 1)
@@ -239,18 +242,6 @@ func (r *configReader) github(v conf.Value) {
 	}
 	r.c.GitHub = g
 }
-
-func (r *configReader) sso(v conf.Value) {
-	if !v.Present() {
-		return
-	}
-	o := v.Object()
-	secureURL(o.Get("issuer"), "")
-	o.Get("client_id").Required()
-	o.Secret("client_secret", r.dir)
-	o.Close()
-}
-
 func (r *configReader) audit(v conf.Value) {
 	o := v.Object()
 	if len(o.Get("sinks").List()) > 0 {

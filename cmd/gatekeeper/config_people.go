@@ -17,9 +17,10 @@ func (r *configReader) people(v conf.Value) {
 			Name: o.Get("name").String(""), Slack: matching(o.Get("slack"), slackUser, "U0ALICE"),
 			GitHub: o.Get("github").String(""), GitHubID: o.Get("github_id").String(""),
 			GitLab: o.Get("gitlab").String(""), GitLabID: o.Get("gitlab_id").String(""), Email: o.Get("email").String(""),
+			Subject: o.Get("sso").String(""),
 		})
 		o.Close()
-		for _, key := range []string{"slack", "github", "github_id", "gitlab", "gitlab_id"} {
+		for _, key := range []string{"slack", "github", "github_id", "gitlab", "gitlab_id", "sso", "email"} {
 			once(seen, key, o.Get(key))
 		}
 	}

@@ -87,6 +87,7 @@ func commands(w world) []*cli.Command {
 		requestCommand(w),
 		rulesCommand(w),
 		serveCommand(w),
+		passkeysCommand(w),
 		slackCommand(w),
 		configCommand(w),
 	}

@@ -37,6 +37,7 @@ type service struct {
 	runner  *store.Runner
 	metrics *metrics
 	github  githubSide
+	pages   http.Handler
 
 	public, admin net.Listener
 	drain         context.Context
@@ -108,6 +109,9 @@ func (s *service) openGate(context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.openPages(directory); err != nil {
+		return err
+	}
 	options.Gate = s.gate
 	if s.slack, err = slack.New(options); err != nil {
 		return err
@@ -148,8 +152,9 @@ func (s *service) handler() http.Handler {
 	s.slackDoors(mux)
 	s.handleGitHub(mux)
 	mux.Handle("/.well-known/", s.issuer.Handler())
-	mux.Handle("/requests", web.Handler())
-	mux.Handle("/requests/", web.Handler())
+	for _, path := range web.Paths() {
+		mux.Handle(path, s.pages)
+	}
 	return mux
 }
 

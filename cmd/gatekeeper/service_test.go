@@ -88,7 +88,9 @@ func (p *played) noSecrets(t *testing.T, secrets ...string) {
 func (s *stage) configFile(t testing.TB) (path string, env map[string]string) {
 	t.Helper()
 	path = filepath.Join(s.dir, "gatekeeper.yaml")
-	if err := os.WriteFile(path, []byte(s.yaml(s.ears.Addr().String(), s.doors.Addr().String())), 0o600); err != nil {
+	body := s.yaml(s.ears.Addr().String(), s.doors.Addr().String())
+	body = strings.Replace(body, "url: http://"+s.ears.Addr().String(), "url: "+s.cfg.URL, 1)
+	if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path, map[string]string{"SLACK_BOT_TOKEN": slackbox.BotToken, "SLACK_SIGNING_SECRET": slackbox.SigningSecret}

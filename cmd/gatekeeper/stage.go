@@ -93,6 +93,7 @@ func (s *stage) config(url string) config {
 			Team: slackbox.TeamID, Channel: "C0DEPLOYS",
 		},
 		SigningKey: filepath.Join(s.dir, "signing.pem"), LedgerKey: filepath.Join(s.dir, "ledger.pem"),
+		SessionKey: filepath.Join(s.dir, "session.key"),
 		People: gatekeeper.People{
 			{Name: "Alice", Slack: "U0ALICE", GitHub: "alice"}, {Name: "Bob", Slack: "U0BOB", GitHub: "bob"},
 			{Name: "Carol", Slack: "U0CAROL", GitHub: "carol"},
