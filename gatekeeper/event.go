@@ -27,6 +27,10 @@ const (
 	EventRedemptionUnknown   EventType = "redemption.unknown"   // we stopped between the two
 	EventRedemptionRefused   EventType = "redemption.refused"   // asked for, not allowed
 
+	EventRevocationRequested EventType = "credential.revocation_requested" // of all that a request handed out, and by whom
+	EventCredentialRevoked   EventType = "credential.revoked"              // it opens nothing any more
+	EventRevocationFailed    EventType = "credential.revocation_failed"    // and what people can do instead
+
 	EventPasskeyEnrolled EventType = "passkey.enrolled" // a person's new key, with its public part
 	EventPasskeyRevoked  EventType = "passkey.revoked"
 	EventPasskeyRefused  EventType = "passkey.refused" // a proof that did not hold, e.g. of a cloned key

@@ -114,8 +114,11 @@ func (a Admission) existing(v OpenView) (*Request, Change) {
 		}
 		return nil, Change{}
 	}
-	if v.Existing != nil && v.Existing.Serves(v.Now) {
+	if v.Existing != nil && (v.Existing.Serves(v.Now) || v.Existing.refreshes(a.Workload, v.Now)) {
 		return v.Existing, Change{}
+	}
+	if v.Held != nil && v.Held.refreshes(a.Workload, v.Now) {
+		return v.Held, Change{}
 	}
 	if v.Held == nil || !v.Held.adoptable(a, v.Now) {
 		return nil, Change{}

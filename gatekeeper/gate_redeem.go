@@ -36,7 +36,7 @@ func (g *Gate) intend(ctx context.Context, w Workload, id string, ask RedeemAsk)
 	if err := r.BelongsTo(w); err != nil {
 		return Grant{}, err
 	}
-	if err := r.open(g.Now()); err != nil {
+	if err := r.open(w, ask.Name, g.Now()); err != nil {
 		return Grant{}, err
 	}
 	if err := g.sameRun(ctx, r, w, ask); err != nil {
@@ -122,6 +122,9 @@ func (g *Gate) exchange(ctx context.Context, grant Grant, subjectToken string) (
 	}
 	if err != nil {
 		return Credential{}, outward(err, settled.triesLeft(grant.redemption))
+	}
+	if settled.TakenBack != nil {
+		return Credential{}, Errorf(CodeExpired, "its credentials were revoked while this one was obtained, so it is not handed out")
 	}
 	credential.Name = grant.credential.Name
 	return credential, nil

@@ -113,10 +113,14 @@ func (g *Gate) update(ctx context.Context, id string, step func(Request, time.Ti
 
 // followUp is the work that a change of a request causes.
 func followUp(old, next Request) []Work {
-	if old.Rule.Approval.None {
-		return nil // nobody was asked, so there is no message
+	var work []Work
+	if next.owed() {
+		work = append(work, Work{Kind: WorkTakeBack, Key: next.ID})
 	}
-	work := []Work{messageWork(next.ID)}
+	if old.Rule.Approval.None {
+		return work // nobody was asked, so there is no message
+	}
+	work = append(work, messageWork(next.ID))
 	if old.State == Pending && next.State == Approved {
 		work = append(work, expireWork(next.ID, next.RedeemBefore))
 	}

@@ -12,6 +12,7 @@ func (g *Gate) Handlers() map[string]WorkHandler {
 		WorkExpire:    g.expire,
 		WorkSettle:    g.settleWork,
 		WorkSupersede: g.supersedeOlder,
+		WorkTakeBack:  g.takeBackWork,
 	}
 }
 

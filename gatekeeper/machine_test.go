@@ -41,6 +41,7 @@ type machine struct {
 	r         Request
 	tokens    int
 	successes int
+	lastEnd   time.Time // of the last session
 }
 
 // current are the rules in force; they stay the same here.
@@ -84,7 +85,7 @@ func (m *machine) step(t *rapid.T, next Request, events []Event) {
 
 func (m *machine) vote(t *rapid.T) {
 	user := rapid.SampledFrom([]string{"U0ALICE", "U0BOB", "U0CAROL", "U0DAVE", "U0EVE"}).Draw(t, "user")
-	b := ballotOf(user, rapid.SampledFrom([]Choice{Approve, Approve, Deny, Revoke}).Draw(t, "choice"))
+	b := ballotOf(user, rapid.SampledFrom([]Choice{Approve, Approve, Deny, Revoke, RevokeCredentials}).Draw(t, "choice"))
 	if user == "U0EVE" {
 		b.Member = []Approver{}
 	}
@@ -123,8 +124,11 @@ func (m *machine) redeem(t *rapid.T) {
 		}
 		return
 	}
-	if m.r.State != Approved || m.r.Lapsed(m.now) {
-		t.Fatalf("a grant for a request that is %s", m.r.State)
+	if m.r.State != Approved || m.r.TakenBack != nil {
+		t.Fatalf("a grant for a request that is %s, taken back: %v", m.r.State, m.r.TakenBack)
+	}
+	if m.r.Lapsed(m.now) && !m.now.Before(m.lastEnd.Add(m.rule.Approval.ValidFor)) {
+		t.Fatal("a grant for an approval that lapsed, to a job without a session")
 	}
 	m.enough(t)
 	m.step(t, next, events)
@@ -146,9 +150,11 @@ func (m *machine) settle(t *rapid.T) {
 	}
 	id := rapid.SampledFrom(m.r.Redemptions).Draw(t, "redemption").ID
 	state := rapid.SampledFrom([]RedemptionState{RedemptionSucceeded, RedemptionFailed, RedemptionUnknown}).Draw(t, "result")
-	next, events, err := m.r.Settle(id, Result{State: state}, m.now)
+	end := m.now.Add(time.Duration(rapid.IntRange(900, 3600).Draw(t, "session")) * time.Second)
+	next, events, err := m.r.Settle(id, Result{State: state, ExpiresAt: end}, m.now)
 	if err == nil && state == RedemptionSucceeded {
 		m.successes++
+		m.lastEnd = end
 	}
 	m.step(t, next, events)
 }

@@ -72,13 +72,13 @@ func Choose(rule Rule, names []string) ([]CredentialSpec, error) {
 // Serves says whether an existing request still answers the same workload
 // asking again at now. One that nobody decided in time, that was withdrawn,
 // or whose approval lapsed does not: people are asked anew. A denial, a
-// revocation and a newer run stand.
+// revocation and a newer run stand, and so does that its credentials were revoked.
 func (r Request) Serves(now time.Time) bool {
 	switch r.State {
 	case Pending:
 		return now.Before(r.ExpiresAt)
 	case Approved:
-		return !r.Lapsed(now)
+		return !r.Lapsed(now) || r.TakenBack != nil
 	case Denied, Revoked, Superseded:
 		return true
 	}

@@ -56,7 +56,7 @@ func (r Request) redeemable(c Claim, now time.Time) (CredentialSpec, error) {
 			c.Credential, orNone(credentialNames(r.Credentials)))
 	}
 	for _, check := range []func() error{
-		func() error { return r.open(now) },
+		func() error { return r.open(c.Workload, c.Credential, now) },
 		func() error { return r.stillAllowed(spec, c, now) },
 		func() error { return r.stillApproved(c) },
 		func() error { return r.attemptsLeft(c, now) },
@@ -78,7 +78,7 @@ func (r Request) BelongsTo(w Workload) error {
 }
 
 // open says why a request cannot be redeemed in its state.
-func (r Request) open(now time.Time) error {
+func (r Request) open(w Workload, credential string, now time.Time) error {
 	switch r.State {
 	case Pending:
 		if !now.Before(r.ExpiresAt) {
@@ -88,8 +88,11 @@ func (r Request) open(now time.Time) error {
 	case Denied:
 		return Errorf(CodeAccessDenied, "the request was denied")
 	case Approved:
-		if r.Lapsed(now) {
-			return Errorf(CodeExpired, "the approval could be redeemed until %s; open a new request", r.RedeemBefore.Format(time.RFC3339))
+		if r.TakenBack != nil {
+			return Errorf(CodeExpired, "its credentials were revoked, and nothing more is handed out for it")
+		}
+		if until := r.redeemUntil(JobKey(w), credential, r.Rule.Approval.ValidFor); !now.Before(until) {
+			return Errorf(CodeExpired, "the approval could be redeemed until %s; open a new request", until.Format(time.RFC3339))
 		}
 		return nil
 	}
@@ -109,7 +112,7 @@ func (r Request) stillAllowed(spec CredentialSpec, c Claim, now time.Time) error
 	if digest(inForce[0]) != digest(spec) {
 		return Errorf(CodeAccessDenied, "credential %q was changed in rule %q after the approval; open a new request", spec.Name, d.Rule.Name)
 	}
-	if until := r.DecidedAt.Add(d.Rule.Approval.ValidFor); !now.Before(until) {
+	if until := r.redeemUntil(JobKey(c.Workload), spec.Name, d.Rule.Approval.ValidFor); !now.Before(until) {
 		return Errorf(CodeExpired, "by the rules in force the approval could be redeemed until %s; open a new request", until.Format(time.RFC3339))
 	}
 	return nil

@@ -47,6 +47,7 @@ type Request struct {
 	BrokenGlass bool         `json:"broken_glass,omitempty"` // approved in an emergency, by those of BreakGlass
 	DenyReason  string       `json:"deny_reason,omitempty"`
 	Redemptions []Redemption `json:"redemptions,omitempty"`
+	TakenBack   *TakenBack   `json:"taken_back,omitempty"` // its credentials are to be revoked; nothing more is handed out
 
 	CreatedAt    time.Time `json:"created_at"`
 	ExpiresAt    time.Time `json:"expires_at"`
@@ -129,6 +130,7 @@ type Redemption struct {
 	// secret. ExpiresAt is when it ends by itself.
 	Handle    string    `json:"handle,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	Taken     *Taken    `json:"taken,omitempty"` // set once it is to be taken back
 }
 
 // Final says whether no person can change the request any more.

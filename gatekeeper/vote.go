@@ -31,8 +31,11 @@ func (r Request) Vote(b Ballot, e Electorate, now time.Time) (Request, []Event, 
 	}
 	b.Vote.As = b.Member
 	r.Votes = append(r.withoutApprovalOf(b.Vote), b.Vote)
-	if b.Vote.Choice == Approve {
+	switch b.Vote.Choice {
+	case Approve:
 		return r.counted(b.Vote, e, now)
+	case RevokeCredentials:
+		return r.takenBack(b.Vote, now)
 	}
 	return r.turnedDown(b.Vote, now)
 }
@@ -111,6 +114,8 @@ func (r Request) refusal(b Ballot, e Electorate, now time.Time) string {
 // closed says why nobody can make that choice any more.
 func (r Request) closed(c Choice, now time.Time) string {
 	switch {
+	case c == RevokeCredentials:
+		return r.nothingToTake(now)
 	case c != Approve && c != Deny && c != Revoke:
 		return "that is neither an approval nor a denial"
 	case r.State == Pending && c == Revoke:
@@ -122,7 +127,7 @@ func (r Request) closed(c Choice, now time.Time) string {
 	case r.State != Approved || c == Approve:
 		return "the request is already " + string(r.State)
 	case r.Redeemed():
-		return "the approval was already redeemed, so it cannot be revoked"
+		return "the approval was already redeemed, so it cannot be revoked; its credentials can"
 	}
 	return ""
 }
@@ -184,7 +189,8 @@ func (r Request) outOfForce(me agreement, current Decision) string {
 
 func (r Request) alreadyVoted(v Vote) string {
 	for _, had := range r.Votes {
-		again := had.BreakGlass || !v.BreakGlass // an ordinary approval may be repeated in an emergency
+		again := had.BreakGlass || !v.BreakGlass       // an ordinary approval may be repeated in an emergency
+		again = again && v.Choice != RevokeCredentials // what failed may be asked for once more
 		if had.Person.Slack == v.Person.Slack && had.Choice == v.Choice && again {
 			return "your vote is already counted"
 		}
