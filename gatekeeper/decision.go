@@ -58,6 +58,17 @@ type Considered struct {
 	Observed bool      `json:"observed,omitempty"` // mode: observe: would have decided, but only records it
 	Fits     int       `json:"fits,omitempty"`     // how many keys did match before the first that did not
 	Mismatch *Mismatch `json:"mismatch,omitempty"`
+	// Matches are the keys that did fit, as far as the rule was looked at;
+	// only an explanation has them.
+	Matches []Match `json:"matches,omitempty"`
+}
+
+// Match is a key of a rule that fits, with the value wanted and the value
+// seen.
+type Match struct {
+	Key  string `json:"key"`
+	Want string `json:"want"`
+	Got  string `json:"got"`
 }
 
 // Mismatch is the first key of a rule that did not match, with the value

@@ -10,7 +10,7 @@ import (
 // Decide is the answer of the first rule that fits. It looks only at rules
 // that can concern the workload; a refusal also names the closest one.
 func (r *Rules) Decide(w gatekeeper.Workload, environment string, now time.Time) gatekeeper.Decision {
-	return r.decide(asked{&w, environment, now}, r.index.candidates(&w))
+	return r.decide(asked{&w, environment, now, false}, r.index.candidates(&w))
 }
 
 // Explain decides by looking at every rule up to the one that fits, and keeps
@@ -20,7 +20,7 @@ func (r *Rules) Explain(w gatekeeper.Workload, environment string, now time.Time
 	for i := range all {
 		all[i] = i
 	}
-	return r.decide(asked{&w, environment, now}, all)
+	return r.decide(asked{&w, environment, now, true}, all)
 }
 
 // asked is what is decided.
@@ -28,6 +28,7 @@ type asked struct {
 	workload    *gatekeeper.Workload
 	environment string
 	now         time.Time
+	explain     bool // tell what fits as well
 }
 
 func (r *Rules) decide(a asked, candidates []int) gatekeeper.Decision {
@@ -47,6 +48,9 @@ func (r *Rules) first(a asked, candidates []int) gatekeeper.Decision {
 	for _, i := range candidates {
 		rule := r.rules[i]
 		c := rule.consider(a.workload, a.environment)
+		if a.explain {
+			c.Matches = rule.matches(a, c)
+		}
 		d.Considered = append(d.Considered, c)
 		switch {
 		case !c.Matched:

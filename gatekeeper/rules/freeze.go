@@ -16,6 +16,8 @@ type freeze struct {
 	Deny         bool
 	Group        gatekeeper.Group // who has to agree as well, unless Deny
 	patterns     []pattern
+	file         string
+	line, column int
 }
 
 // weekly is a window that comes each week, in the local time of a place: at

@@ -12,7 +12,7 @@ import (
 
 func (p *parser) freeze(v conf.Value) {
 	o := v.Object()
-	f := freeze{Name: p.name(o.Get("name"))}
+	f := freeze{Name: p.name(o.Get("name")), file: v.File(), line: v.Line(), column: v.Column()}
 	at := places{rule: v, environment: o.Get("environments")}
 	f.Environments, f.patterns = environments(at.environment, "name the environments that are frozen")
 	o.Choice("give from and to, or a schedule", "a freeze is either absolute or weekly",

@@ -28,7 +28,7 @@ func (p *parser) match(v conf.Value, at *places) matcher {
 	at.when = o.Get("when")
 	m.when = p.when(at.when)
 	o.Close()
-	if len(m.keys) == 0 && m.when == nil && v.Present() {
+	if known := at.claims.Present() || at.when.Present(); known && len(m.keys) == 0 && m.when == nil {
 		v.Fault("it matches every workload; name at least its repository or owner")
 	}
 	return m

@@ -72,3 +72,10 @@ func digest(v any) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
 }
+
+// Places visits the rules with where they stand.
+func (r *Rules) Places(visit func(name, file string, line, column int)) {
+	for _, rule := range r.rules {
+		visit(rule.Name, rule.file, rule.line, rule.column)
+	}
+}

@@ -130,7 +130,7 @@ func TestFaults(t *testing.T) {
 	const arn = `role_arn: "arn:aws:iam::111122223333:role/x"`
 	for name, c := range map[string]struct{ body, want string }{
 		"no match":               {"rules:\n  - name: r\n    environment: x\n    approval: none\n", "r.yaml:2:5: error: match: is missing"},
-		"empty match":            {"rules:\n  - name: r\n    match: {}\n    environment: x\n    approval: none\n", "it matches every workload"},
+		"empty match":            {"rules:\n  - name: r\n    match: {}\n    environment: x\n    approval: none\n", "match: is empty; say which workloads the rule is for"},
 		"no environment":         {"rules:\n  - name: r\n    match: {repository: a/b}\n    approval: none\n", "environment: is missing"},
 		"no approval":            {"rules:\n  - name: r\n    match: {repository: a/b}\n    environment: x\n", "approval: is missing"},
 		"no name":                {"rules:\n  - match: {repository: a/b}\n    environment: x\n    approval: none\n", "name: is missing"},

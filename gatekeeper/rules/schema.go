@@ -23,18 +23,3 @@ func shape() *conf.Shape {
 		p.root(v)
 	})
 }
-
-// undescribed are the keys without a meaning, and meanings without a key.
-func undescribed() (missing, idle []string) {
-	known := conf.Meanings(meanings)
-	for _, path := range shape().Paths() {
-		if known[path] == "" {
-			missing = append(missing, path)
-		}
-		delete(known, path)
-	}
-	for path := range known {
-		idle = append(idle, path)
-	}
-	return missing, idle
-}

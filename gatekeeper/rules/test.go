@@ -3,6 +3,8 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -73,46 +75,73 @@ func asToken(v any) any {
 type TestResult struct {
 	Test
 	Got  gatekeeper.Decision
-	Diff []string // what differs, a line each; empty: it passed
+	Diff []string // what was wanted (-) and what came (+), a line each; empty: it passed
 }
 
+// Because is why it came out so.
+func (r TestResult) Because() string { return r.Got.Reason }
+
 // RunTests decides every test's claims. read maps them to a workload as the
-// issuer's tokens are mapped.
+// issuer's tokens are mapped; now is the time of those without one.
 func (r *Rules) RunTests(read func(issuer string, claims map[string]any) (gatekeeper.Workload, error), now time.Time) []TestResult {
 	var results []TestResult
 	for _, t := range r.tests {
 		result := TestResult{Test: t}
-		at := t.At
-		if at.IsZero() {
-			at = now
+		if t.At.IsZero() {
+			t.At = now
 		}
 		w, err := read(t.Issuer, t.Claims)
 		if err != nil {
-			result.Diff = []string{err.Error()}
-			results = append(results, result)
-			continue
+			result.Diff, result.Got.Reason = []string{"- a token", "+ no token"}, err.Error()
+		} else {
+			result.Got = r.Explain(w, t.Environment, t.At)
+			result.Diff = t.diff(result.Got)
 		}
-		result.Got = r.Explain(w, t.Environment, at)
-		result.Diff = t.differs(result.Got)
 		results = append(results, result)
 	}
 	return results
 }
 
-func (t Test) differs(d gatekeeper.Decision) []string {
-	var diff []string
-	name := ""
+// diff compares what is wanted with the decision; without a difference it is
+// empty.
+func (t Test) diff(d gatekeeper.Decision) []string {
+	name, observed := "", []string{}
 	if d.Rule != nil {
 		name = d.Rule.Name
 	}
-	if t.Outcome != "" && t.Outcome != d.Outcome.String() {
-		diff = append(diff, fmt.Sprintf("outcome: got %s, want %s", d.Outcome, t.Outcome))
+	for _, o := range d.Observed {
+		observed = append(observed, o.Rule)
 	}
-	if t.Rule != "" && t.Rule != name {
-		diff = append(diff, fmt.Sprintf("rule: got %q, want %q", name, t.Rule))
+	var lines differ
+	lines.compare("outcome", t.Outcome, d.Outcome.String())
+	lines.compare("rule", t.Rule, name)
+	lines.compare("freeze", t.Freeze, d.Freeze)
+	lines.compare("observed", strings.Join(t.Observed, ", "), strings.Join(observed, ", "))
+	if t.BreakGlass != nil {
+		lines.compare("break_glass", strconv.FormatBool(*t.BreakGlass), strconv.FormatBool(d.BreakGlass != nil))
 	}
-	if len(diff) > 0 {
-		diff = append(diff, "because "+d.Reason)
+	if !lines.differs {
+		return nil
 	}
-	return diff
+	return lines.lines
+}
+
+type differ struct {
+	lines   []string
+	differs bool
+}
+
+// compare skips what is not wanted.
+func (d *differ) compare(key, want, got string) {
+	switch {
+	case want == "":
+	case want == got:
+		d.lines = append(d.lines, "  "+key+": "+got)
+	default:
+		d.differs = true
+		if got == "" {
+			got = "none"
+		}
+		d.lines = append(d.lines, "- "+key+": "+want, "+ "+key+": "+got)
+	}
 }

@@ -58,6 +58,11 @@ func warnOwners(r *rule, at places) {
 	if r.match.named("repository_owner_id") != nil {
 		return
 	}
+	if r.match.when == nil && len(r.match.keys) > 0 && !slices.ContainsFunc(r.match.keys, func(k keyMatcher) bool {
+		return strings.HasPrefix(k.key, "repository") || strings.HasPrefix(k.key, "claims.")
+	}) {
+		at.match.Warn("names neither a repository nor an owner, so it is for every repository whose tokens are trusted")
+	}
 	owned := slices.ContainsFunc(r.match.named("repository_owner"), func(p pattern) bool { return p.re == nil })
 	r.each(at, "repository", func(p pattern, v conf.Value) {
 		name, _, _ := strings.Cut(p.source, "/")
