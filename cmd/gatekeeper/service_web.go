@@ -70,6 +70,7 @@ func (l pagesLedger) Story(ctx context.Context, id string) ([]web.Entry, error) 
 			if err := json.Unmarshal(leaf.Body, &entry.Event); err != nil {
 				return gatekeeper.Wrap(err, gatekeeper.CodeInternal, "the ledger holds an event that cannot be read")
 			}
+			delete(entry.Event.Data, "digest") // the same for each event; it is in the ledger
 			entry.Text = ledger.Tell(entry.Event)
 		}
 		story = append(story, entry)

@@ -44,12 +44,18 @@ func open(t testing.TB, approval string) *company {
 			s.cfg.People[i].Email = strings.ToLower(p.Name) + "@acme.com"
 		}
 		s.cfg.People = append(s.cfg.People, gatekeeper.PersonEntry{Name: "Dave", Slack: "U0DAVE", Email: "dave@acme.com"})
-		rules := strings.Replace(stageRules, "approvers: [slack:S0RELEASE]", "approvers: [slack:S0RELEASE]\n      "+approval, 1)
-		if err := os.WriteFile(filepath.Join(s.dir, "rules.yaml"), []byte(rules), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		stepUp(t, s, approval)
 	})
 	return c
+}
+
+// stepUp adds lines to the approval of the stage's rule.
+func stepUp(t testing.TB, s *stage, approval string) {
+	t.Helper()
+	rules := strings.Replace(stageRules, "approvers: [slack:S0RELEASE]", "approvers: [slack:S0RELEASE]\n      "+approval, 1)
+	if err := os.WriteFile(filepath.Join(s.dir, "rules.yaml"), []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // visitor is a browser without scripts.
@@ -89,9 +95,20 @@ func (v *visitor) post(path string, form url.Values) (int, string) {
 	return v.do(http.MethodPost, path, form, http.Header{"Sec-Fetch-Site": {"same-origin"}})
 }
 
+// away sends a form of another site's.
+func (v *visitor) away(address string, form url.Values) (int, string) {
+	v.t.Helper()
+	return v.send(http.MethodPost, address, form, nil)
+}
+
 func (v *visitor) do(method, path string, form url.Values, header http.Header) (int, string) {
 	v.t.Helper()
-	r, err := http.NewRequestWithContext(v.t.Context(), method, v.c.cfg.URL+path, strings.NewReader(form.Encode()))
+	return v.send(method, v.c.cfg.URL+path, form, header)
+}
+
+func (v *visitor) send(method, address string, form url.Values, header http.Header) (int, string) {
+	v.t.Helper()
+	r, err := http.NewRequestWithContext(v.t.Context(), method, address, strings.NewReader(form.Encode()))
 	if err != nil {
 		v.t.Fatal(err)
 	}

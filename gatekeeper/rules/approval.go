@@ -36,9 +36,6 @@ func approval(v conf.Value) gatekeeper.Approval {
 	a.Redemptions = o.Get("redemptions").Int(1, 1)
 	a.Scope = gatekeeper.Scope(o.Get("scope").Enum("run", "run", "job"))
 	a.StepUp = gatekeeper.StepUp(o.Get("step_up").Enum("none", "none", "sso", "passkey"))
-	if a.StepUp != gatekeeper.StepUpNone {
-		o.Get("step_up").Warn("no approval can satisfy %s in this version, so nothing under this rule will be approved", a.StepUp)
-	}
 	for _, item := range o.Get("acr").Items() {
 		a.ACR = append(a.ACR, item.Required())
 	}

@@ -176,7 +176,6 @@ func TestFaults(t *testing.T) {
 		"warns of nobody asked":  {approvalOf + "none\n", "nobody is asked for production"},
 		"warns of going around":  {credential(arn), "workload_token can be gone around"},
 		"warns of no credential": {approvalOf + "{approvers: [slack:S0R]}\n", "gives no credentials"},
-		"warns of step_up":       {approvalOf + "{approvers: [slack:S0R], step_up: passkey}\n", "no approval can satisfy passkey in this version"},
 		"break glass nowhere":    {"break_glass:\n  - {approvers: [slack:S0R]}\n", "2:5: error: environments: is missing"},
 		"break glass by nobody":  {"break_glass:\n  - {environments: [x]}\n", "2:5: error: approvers: is missing"},
 		"break glass by too few": {"break_glass:\n  - {environments: [x], approvers: [slack:U0B], quorum: 2}\n", "2 people have to agree and only 1 are listed"},

@@ -23,10 +23,11 @@ func (p *pages) vote(w http.ResponseWriter, r *http.Request, s session) error {
 		return err
 	}
 	v.Via = "web.page"
-	if _, err := p.Gate.Vote(r.Context(), r.PathValue("id"), v); err != nil {
+	voted, err := p.Gate.Vote(r.Context(), r.PathValue("id"), v)
+	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, "/requests/"+r.PathValue("id"), http.StatusSeeOther)
+	http.Redirect(w, r, "/requests/"+voted.ID, http.StatusSeeOther)
 	return nil
 }
 
@@ -97,23 +98,27 @@ func (p *pages) statement(r *http.Request, s session, fill func(*gatekeeper.Vote
 	return gatekeeper.StatementOf(p.URL, found, v, p.Now(), rand.Text()), nil
 }
 
-// confirmByPasskey checks the signature and counts the vote.
+// confirmByPasskey counts a vote that a passkey signed.
 func (p *pages) confirmByPasskey(w http.ResponseWriter, r *http.Request, s session) error {
+	c, ok := cookie[ceremony](p, r, cookieCeremony)
+	p.dropCookie(w, cookieCeremony)
+	err := p.signed(r, s, c, ok)
+	p.script(w, r, map[string]string{"location": "/requests/" + r.PathValue("id")}, err)
+	return nil
+}
+
+// signed checks that the answer is to what this browser was asked to sign.
+func (p *pages) signed(r *http.Request, s session, c ceremony, ok bool) error {
 	var in struct {
 		Response rawJSON `json:"response"`
 	}
-	c, ok := cookie[ceremony](p, r, cookieCeremony)
-	p.dropCookie(w, cookieCeremony)
-	err := read(r, &in)
-	switch {
-	case err != nil:
-	case !ok || c.Statement == nil || c.Statement.Person != s.Slack || c.Statement.Request != r.PathValue("id"):
-		err = gatekeeper.Errorf(gatekeeper.CodeAccessDenied, "nothing was waiting for your signature in this browser; begin again")
-	default:
-		err = p.countSigned(r, s, *c.Statement, in.Response)
+	if err := read(r, &in); err != nil {
+		return err
 	}
-	p.script(w, r, map[string]string{"location": "/requests/" + r.PathValue("id")}, err)
-	return nil
+	if !ok || c.Statement == nil || c.Statement.Person != s.Slack || c.Statement.Request != r.PathValue("id") {
+		return gatekeeper.Errorf(gatekeeper.CodeAccessDenied, "nothing was waiting for your signature in this browser; begin again")
+	}
+	return p.countSigned(r, s, *c.Statement, in.Response)
 }
 
 func (p *pages) countSigned(r *http.Request, s session, said gatekeeper.Statement, response []byte) error {

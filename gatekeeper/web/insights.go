@@ -14,7 +14,7 @@ import (
 const (
 	plotDays   = 30
 	plotWidth  = 720
-	plotHeight = 160
+	plotHeight = 100
 )
 
 // insightsView is requests and waiting times by environment.
@@ -31,7 +31,8 @@ type environmentView struct {
 	Name                           string
 	Total, Approved, Denied, Ended int
 	Median, Slow                   time.Duration // of half, and of nine in ten
-	Bars                           []bar
+	Longest                        time.Duration // median of a day
+	Bars, Waits                    []bar         // requests a day, and the day's median wait
 }
 
 // bar is one day in the picture.
@@ -86,6 +87,7 @@ type month struct {
 	days                           [plotDays]int
 	total, approved, denied, ended int
 	waits                          []time.Duration
+	dayWaits                       [plotDays][]time.Duration
 }
 
 func (m *month) add(r gatekeeper.Request, day int) {
@@ -100,7 +102,8 @@ func (m *month) add(r gatekeeper.Request, day int) {
 		m.ended++
 	}
 	if len(r.Votes) > 0 && !r.DecidedAt.IsZero() {
-		m.waits = append(m.waits, r.Votes[len(r.Votes)-1].At.Sub(r.CreatedAt))
+		wait := r.Votes[len(r.Votes)-1].At.Sub(r.CreatedAt)
+		m.waits, m.dayWaits[day] = append(m.waits, wait), append(m.dayWaits[day], wait)
 	}
 }
 
@@ -110,13 +113,23 @@ func (m *month) view(most int) environmentView {
 	if n := len(m.waits); n > 0 {
 		v.Median, v.Slow = m.waits[n/2], m.waits[min(n-1, n*9/10)]
 	}
-	width := plotWidth / plotDays
+	var medians [plotDays]time.Duration
+	for i, waits := range m.dayWaits {
+		if slices.Sort(waits); len(waits) > 0 {
+			medians[i] = waits[len(waits)/2]
+		}
+	}
+	v.Longest = slices.Max(medians[:])
 	for i, n := range m.days {
-		high := n * plotHeight / max(most, 1)
-		v.Bars = append(v.Bars, bar{
-			X: i * width, Y: plotHeight - high, Width: width - 4, Height: high,
-			Label: m.first.AddDate(0, 0, i).Format("2 Jan") + ": " + plural(n, "request"),
-		})
+		day := m.first.AddDate(0, 0, i).Format("2 Jan")
+		v.Bars = append(v.Bars, column(i, float64(n)/float64(max(most, 1)), day+": "+plural(n, "request")))
+		v.Waits = append(v.Waits, column(i, medians[i].Seconds()/max(v.Longest.Seconds(), 1), day+": half decided within "+since(medians[i])))
 	}
 	return v
+}
+
+// column is a day's bar of that part of the picture's height.
+func column(day int, part float64, label string) bar {
+	width, high := plotWidth/plotDays, int(part*plotHeight)
+	return bar{X: day * width, Y: plotHeight - high, Width: width - 4, Height: high, Label: label}
 }

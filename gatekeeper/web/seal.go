@@ -70,7 +70,7 @@ func (p *pages) cookieName(purpose string) string {
 }
 
 func (p *pages) setCookie(w http.ResponseWriter, purpose, value string, life time.Duration) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure but on loopback, where there is no TLS
 		Name: p.cookieName(purpose), Value: value, Path: "/", MaxAge: int(life.Seconds()),
 		Secure: strings.HasPrefix(p.URL, "https://"), HttpOnly: true,
 		SameSite: http.SameSiteLaxMode, // strict would lose the session on the way from Slack

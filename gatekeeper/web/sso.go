@@ -38,6 +38,7 @@ type SSO struct {
 }
 
 type provider struct {
+	*oidc.Provider
 	oauth    oauth2.Config
 	verifier *oidc.IDTokenVerifier
 }
@@ -74,6 +75,7 @@ func (s *SSO) provider(ctx context.Context) (*provider, error) {
 		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "the company's sign-in cannot be reached right now; try again")
 	}
 	s.at = &provider{
+		Provider: found,
 		oauth: oauth2.Config{
 			ClientID: s.o.ClientID, ClientSecret: s.o.ClientSecret, Endpoint: found.Endpoint(),
 			RedirectURL: s.o.URL + "/sign-in/callback", Scopes: []string{oidc.ScopeOpenID, "email", "profile"},
@@ -132,7 +134,24 @@ func (s *SSO) finish(ctx context.Context, f flow, code string) (identity, error)
 	if err != nil {
 		return identity{}, gatekeeper.Wrap(err, gatekeeper.CodeAccessDenied, "the company's sign-in gave no ID token that holds; try again")
 	}
-	return s.held(f, id, raw)
+	who, err := s.held(f, id, raw)
+	if err != nil || who.Email != "" || at.UserInfoEndpoint() == "" {
+		return who, err
+	}
+	return who.completed(at.UserInfo(ctx, oauth2.StaticTokenSource(token)))
+}
+
+// completed adds the address that some providers tell at their userinfo
+// endpoint alone. It has to be of the same subject (OpenID Connect Core
+// 5.3.2: the answer could be of a token that was swapped).
+func (i identity) completed(info *oidc.UserInfo, err error) (identity, error) {
+	if err != nil {
+		return identity{}, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "the company's sign-in does not say who you are right now; try again")
+	}
+	if info.Subject == i.Subject && info.EmailVerified {
+		i.Email = info.Email
+	}
+	return i, nil
 }
 
 func (s *SSO) held(f flow, id *oidc.IDToken, raw string) (identity, error) {

@@ -6,43 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/chromium"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
-
-// browser is a fresh Chromium, where there is one.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		t.Skip("no Chromium here: apt-get install chromium")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun)
-	for _, flag := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync"} {
-		options = append(options, chromedp.Flag(flag, true))
-	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel = context.WithTimeout(ctx, time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
 
 // app answers clicks as a small gatekeeper would: Approve ends the message,
 // Deny asks why first.
@@ -88,7 +58,7 @@ func (b *bench) app(w http.ResponseWriter, r *http.Request) {
 func TestApproveInTheBrowser(t *testing.T) {
 	b := start(t, nil)
 	b.answers(b.app)
-	ctx := browser(t)
+	ctx := chromium.Start(t)
 	at := b.URL() + "?" + url.Values{"as": {"U0BOB"}, "in": {"C0DEPLOYS"}}.Encode()
 	if err := chromedp.Do(ctx, chromedp.Navigate(at), chromedp.WaitReady("#messages")); err != nil {
 		t.Fatal(err)
@@ -112,7 +82,7 @@ func TestDenyInTheBrowser(t *testing.T) {
 	b := start(t, nil)
 	b.answers(b.app)
 	ts := b.must("chat.postMessage", deployment("req_1")).str("ts")
-	ctx := browser(t)
+	ctx := chromium.Start(t)
 	message := `article[data-ts="` + ts + `"]`
 	err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile),
 		chromedp.Navigate(b.URL()+"?as=U0CAROL&in=C0DEPLOYS"),
@@ -147,7 +117,7 @@ func TestFailureInTheBrowser(t *testing.T) {
 	b := start(t, nil)
 	b.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	ts := b.must("chat.postMessage", deployment("req_1")).str("ts")
-	ctx := browser(t)
+	ctx := chromium.Start(t)
 	message := `article[data-ts="` + ts + `"]`
 	text, err := slackNotice(ctx, b, message)
 	if err != nil || !strings.Contains(text, "status code 500") {
