@@ -29,7 +29,14 @@ func Load(path string, o Options) (*Rules, conf.Faults) {
 	if err != nil {
 		return nil, conf.Faults{{File: path, Line: 1, Column: 1, Message: err.Error()}}
 	}
+	if len(files) == 0 {
+		return nil, noFiles(path)
+	}
 	return Parse(files, o)
+}
+
+func noFiles(where string) conf.Faults {
+	return conf.Faults{{File: where, Line: 1, Column: 1, Message: "there are no rule files (*.yaml, *.yml) here"}}
 }
 
 // Read gives the files under a path without looking into them.
@@ -76,7 +83,7 @@ func ruleFiles(dir string) ([]string, error) {
 func Parse(files []File, o Options) (*Rules, conf.Faults) {
 	p := &parser{o: o, rules: &Rules{}, names: map[string]string{}}
 	if len(files) == 0 {
-		return nil, conf.Faults{{File: ".", Line: 1, Column: 1, Message: "there are no rule files (*.yaml, *.yml) here"}}
+		return nil, noFiles(".")
 	}
 	for _, f := range files {
 		p.file(f)

@@ -86,10 +86,10 @@ func (r TestResult) Because() string { return r.Got.Reason }
 func (r *Rules) RunTests(read func(issuer string, claims map[string]any) (gatekeeper.Workload, error), now time.Time) []TestResult {
 	var results []TestResult
 	for _, t := range r.tests {
-		result := TestResult{Test: t}
 		if t.At.IsZero() {
 			t.At = now
 		}
+		result := TestResult{Test: t}
 		w, err := read(t.Issuer, t.Claims)
 		if err != nil {
 			result.Diff, result.Got.Reason = []string{"- a token", "+ no token"}, err.Error()
