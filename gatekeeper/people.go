@@ -18,14 +18,11 @@ type PersonEntry struct {
 // People is the configured identity map.
 type People []PersonEntry
 
-// bySlack finds the entry of a Slack user. Ambiguity is nobody: two entries
+// BySlack finds the entry of a Slack user. Ambiguity is nobody: two entries
 // for one account mean that the map cannot be trusted for it (row 24).
-func (p People) bySlack(id string) (PersonEntry, bool) {
+func (p People) BySlack(id string) (PersonEntry, bool) {
 	return p.only(func(e PersonEntry) bool { return id != "" && e.Slack == id })
 }
-
-// BySlack finds the entry of a Slack user; ambiguity is nobody.
-func (p People) BySlack(id string) (PersonEntry, bool) { return p.bySlack(id) }
 
 // BySubject finds who signed in at the company's identity provider: by the
 // immutable subject, and by an email address that the provider verified only
@@ -66,7 +63,7 @@ func selfApproval(p Person, in Initiators, people People) string {
 	if !in.Known {
 		return in.Why
 	}
-	voter, voterKnown := people.bySlack(p.Slack)
+	voter, voterKnown := people.BySlack(p.Slack)
 	for _, a := range in.People {
 		if why := sameAs(p, voter, voterKnown, a, people); why != "" {
 			return why

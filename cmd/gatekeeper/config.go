@@ -33,6 +33,8 @@ type config struct {
 	SessionKey  string
 	Pending     int
 
+	backoff time.Duration // of failed work; tests shorten it
+
 	// missing are parts that the file asks for and this version does not
 	// serve: the service refuses to start rather than leave them out.
 	missing []string
@@ -40,13 +42,6 @@ type config struct {
 
 type slackConfig struct {
 	BotToken, SigningSecret, AppToken, APIURL, Team, Channel string
-}
-
-type githubConfig struct {
-	AppID         int64
-	PrivateKey    []byte
-	WebhookSecret string
-	APIURL        string
 }
 
 // What the file may leave out.
@@ -221,27 +216,6 @@ func (r *configReader) slack(v conf.Value) {
 	r.c.Slack = s
 }
 
-func (r *configReader) github(v conf.Value) {
-	if !v.Present() {
-		return
-	}
-	o := v.Object()
-	g := &githubConfig{
-		AppID: int64(o.Get("app_id").Int(0, 1)), PrivateKey: []byte(o.Secret("private_key", r.dir)),
-		WebhookSecret: o.Secret("webhook_secret", r.dir), APIURL: secureURL(o.Get("api_url"), defaultGitHub),
-	}
-	o.Close()
-	if g.AppID == 0 {
-		o.Get("app_id").Fault("is missing; GitHub shows it on the App's page")
-	}
-	if len(g.PrivateKey) == 0 {
-		o.Get("private_key_file").Fault("is missing; GitHub makes it on the App's page")
-	}
-	if v := o.Get("webhook_secret"); v.Present() && g.WebhookSecret == "" {
-		v.Fault("is empty, so anybody could sign webhooks; set the secret of the App's page, or leave the key out to take none")
-	}
-	r.c.GitHub = g
-}
 func (r *configReader) audit(v conf.Value) {
 	o := v.Object()
 	if len(o.Get("sinks").List()) > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -201,6 +202,9 @@ func (s *step) turnedDown(a api.Answer) error {
 func (s *step) redeem(ctx context.Context, r api.Request) ([]gatekeeper.Credential, error) {
 	credentials := []gatekeeper.Credential{}
 	for _, spec := range r.Credentials {
+		if asked := s.body.Credentials; len(asked) > 0 && !slices.Contains(asked, spec.Name) {
+			continue // the approval of a deployment covers all that its jobs may ask for
+		}
 		var subject func(context.Context) (string, error)
 		if spec.SubjectTokenAudience != "" {
 			subject = func(ctx context.Context) (string, error) { return s.tokens.subject(ctx, spec.SubjectTokenAudience) }

@@ -88,7 +88,7 @@ func (s *service) openStore(ctx context.Context) error {
 	return err
 }
 
-func (s *service) openGate(context.Context) error {
+func (s *service) openGate(ctx context.Context) error {
 	verifier, err := oidc.New(oidc.Options{Issuers: s.cfg.Issuers})
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (s *service) openGate(context.Context) error {
 		return err
 	}
 	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
-		Verifier: verifier, Rules: s.live, Store: s.store, Directory: directory, Finder: s.store, Glance: directory.Glance(), Exchanger: s.exchangers(), Runs: s.runs(),
+		Verifier: verifier, Rules: s.live, Store: s.store, Directory: s.withTeams(directory), Finder: s.store, Glance: s.withTeamsKept(directory.Glance()), Exchanger: s.exchangers(), Runs: s.runs(), Deployments: s.deployments(),
 		People: s.cfg.People, Logger: s.log, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
 		Sole: true, Started: time.Now(),
 	})
@@ -118,12 +118,12 @@ func (s *service) openGate(context.Context) error {
 	}
 	handlers := s.gate.Handlers()
 	maps.Copy(handlers, s.slack.Handlers())
-	hooks, err := s.openWebhook()
+	hooks, err := s.openWebhook(ctx)
 	if err != nil {
 		return err
 	}
 	maps.Copy(handlers, hooks)
-	s.runner = store.NewRunner(s.store, store.RunnerOptions{Handlers: handlers, Logger: s.log})
+	s.runner = store.NewRunner(s.store, store.RunnerOptions{Handlers: handlers, Backoff: s.cfg.backoff, Logger: s.log})
 	return nil
 }
 

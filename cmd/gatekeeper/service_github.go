@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"maps"
 	"net/http"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -10,8 +12,9 @@ import (
 // githubSide is what a configured GitHub App adds to the service. Without one
 // every part of it is empty.
 type githubSide struct {
-	client  *github.Client
-	webhook *github.Webhook // nil: no webhook_secret, so none are taken
+	client     *github.Client
+	protection *github.Protection
+	webhook    *github.Webhook // nil: no webhook_secret, so none are taken
 }
 
 // openGitHub makes the client; it asks nobody yet.
@@ -20,7 +23,11 @@ func (s *service) openGitHub() error {
 	if c == nil {
 		return nil
 	}
-	client, err := github.New(github.Options{APIURL: c.APIURL, AppID: c.AppID, PrivateKey: c.PrivateKey})
+	issuer, _ := s.cfg.githubIssuer() // the configuration says where there has to be one
+	client, err := github.New(github.Options{
+		APIURL: c.APIURL, AppID: c.AppID, PrivateKey: c.PrivateKey, Logger: s.log,
+		Issuer: github.Issuer{Name: issuer.Name, URL: issuer.URL, Owners: issuer.Owners},
+	})
 	if err != nil {
 		return err
 	}
@@ -36,25 +43,43 @@ func (s *service) runs() gatekeeper.Runs {
 	return s.github.client
 }
 
+// deployments is nil where nothing can wait for us.
+func (s *service) deployments() gatekeeper.Deployments {
+	if s.github.client == nil {
+		return nil
+	}
+	return s.github.client
+}
+
 // openWebhook begins to take webhooks, where they can be told from forged
-// ones.
-func (s *service) openWebhook() (map[string]gatekeeper.WorkHandler, error) {
+// ones, and looks for what waited while none were taken.
+func (s *service) openWebhook(ctx context.Context) (map[string]gatekeeper.WorkHandler, error) {
 	if s.cfg.GitHub == nil || s.cfg.GitHub.WebhookSecret == "" {
 		return nil, nil
 	}
-	hook, err := github.NewWebhook(github.WebhookOptions{
+	var err error
+	s.github.protection, err = github.NewProtection(github.ProtectionOptions{
+		Client: s.github.client, Gate: s.gate, Memory: s.store, PublicURL: s.cfg.URL, Logger: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.github.webhook, err = github.NewWebhook(github.WebhookOptions{
 		Secret: s.cfg.GitHub.WebhookSecret, Inbox: s.store, Subscriptions: s.subscriptions(), Logger: s.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.github.webhook = hook
-	return hook.Handlers(), nil
+	handlers := s.github.webhook.Handlers()
+	maps.Copy(handlers, s.github.protection.Handlers())
+	return handlers, s.github.protection.SweepNow(ctx)
 }
 
 // subscriptions are the events that something is done about, a line each.
 func (s *service) subscriptions() github.Subscriptions {
-	return github.Subscriptions{}
+	return github.Subscriptions{
+		"deployment_protection_rule": s.github.protection.Subscription(),
+	}
 }
 
 // handleGitHub serves the webhook on the public port.

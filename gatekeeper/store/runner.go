@@ -17,6 +17,7 @@ import (
 type RunnerOptions struct {
 	Handlers    map[string]gatekeeper.WorkHandler // by kind
 	Concurrency int                               // 0: 16
+	Backoff     time.Duration                     // before the second try of what failed; 0: 1 s
 	Logger      *slog.Logger
 	Now         func() time.Time // nil: time.Now; for how long to sleep
 }
@@ -40,6 +41,9 @@ func NewRunner(s *SQLite, o RunnerOptions) *Runner {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Backoff <= 0 {
+		o.Backoff = time.Second
 	}
 	return &Runner{s: s, o: o, free: make(chan struct{}, o.Concurrency)}
 }
@@ -109,7 +113,7 @@ func (r *Runner) do(ctx context.Context, l lease) {
 	if err == nil {
 		err = r.s.finish(ctx, l)
 	} else {
-		wait := delay(l.Attempt, err)
+		wait := r.delay(l.Attempt, err)
 		r.o.Logger.WarnContext(ctx, "work failed and will be tried again", "kind", l.Kind, "key", l.Key, "attempt", l.Attempt, "in", wait.Round(time.Millisecond), "error", err)
 		err = r.s.retry(ctx, l, wait, err.Error())
 	}
@@ -133,11 +137,11 @@ func (r *Runner) handle(ctx context.Context, w gatekeeper.Work) (err error) {
 
 // delay is what the error asks for, else 1 s, 2 s, 4 s … 5 min, with jitter
 // so that what failed together does not come back together.
-func delay(attempt int, err error) time.Duration {
+func (r *Runner) delay(attempt int, err error) time.Duration {
 	var coded *gatekeeper.Error
 	if errors.As(err, &coded) && coded.RetryAfter > 0 {
 		return coded.RetryAfter
 	}
-	d := min(time.Second<<min(attempt-1, 10), 5*time.Minute)
+	d := min(r.o.Backoff<<min(attempt-1, 10), 5*time.Minute)
 	return d/2 + rand.N(d/2+1) //nolint:gosec // jitter is no secret
 }
