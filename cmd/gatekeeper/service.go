@@ -149,6 +149,8 @@ func (s *service) handler() http.Handler {
 	calls := api.Handler(api.Options{Gate: s.gate, URL: s.cfg.URL, Logger: s.log, Draining: s.drain, Observe: s.metrics.call})
 	mux.Handle("/v1/", calls)
 	mux.Handle("/openapi.yaml", calls)
+	mux.Handle("/oauth2/", calls)
+	mux.Handle("/.well-known/oauth-authorization-server", calls)
 	s.slackDoors(mux)
 	s.handleGitHub(mux)
 	mux.Handle("/.well-known/", s.issuer.Handler())

@@ -44,13 +44,15 @@ func Handler(o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &server{o}
+	s := &server{Options: o, polls: newPolls(time.Now)}
 	mux := http.NewServeMux()
 	mux.Handle("/v1/requests", s.route("/v1/requests", methods{http.MethodPost: s.open}))
 	mux.Handle("/v1/requests/{id}", s.route("/v1/requests/{id}", methods{http.MethodGet: s.show}))
 	mux.Handle("/v1/requests/{id}/credentials", s.route("/v1/requests/{id}/credentials", methods{http.MethodPost: s.redeem}))
 	mux.Handle("/v1/requests/{id}/cancel", s.route("/v1/requests/{id}/cancel", methods{http.MethodPost: s.cancel}))
 	mux.Handle("/v1/", s.route("/v1/", nil))
+	mux.Handle("/oauth2/token", s.around("/oauth2/token", s.token))
+	mux.HandleFunc("GET /.well-known/oauth-authorization-server", s.metadata)
 	mux.HandleFunc("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/yaml")
 		_, _ = w.Write(openapi)
@@ -58,14 +60,29 @@ func Handler(o Options) http.Handler {
 	return mux
 }
 
-type server struct{ Options }
+type server struct {
+	Options
+	polls *polls
+}
 
 // methods are a route's handlers: each gives a status and a body, or an error.
 type methods map[string]func(w http.ResponseWriter, r *http.Request, token string) (status int, body any, err error)
 
-// route is the one way in and out of every call: the id for the log, the
-// token, the answer, and what went wrong.
+// route answers calls that carry a token in their header.
 func (s *server) route(name string, m methods) http.Handler {
+	return s.around(name, func(call *call, r *http.Request) {
+		status, body, err := s.handle(call, r, m)
+		if err != nil {
+			s.fail(call, r, err)
+			return
+		}
+		reply(call, status, body)
+	})
+}
+
+// around is the one way in and out of every call: the id for the log, what no
+// answer may be without, and what went wrong.
+func (s *server) around(name string, answer func(*call, *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		call := &call{ResponseWriter: w, id: newCallID()}
@@ -81,12 +98,7 @@ func (s *server) route(name string, m methods) http.Handler {
 				s.Observe(r.Method+" "+name, call.status, time.Since(began))
 			}
 		}()
-		status, body, err := s.handle(call, r, m)
-		if err != nil {
-			s.fail(call, r, err)
-			return
-		}
-		reply(call, status, body)
+		answer(call, r)
 	})
 }
 
