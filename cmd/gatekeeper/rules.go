@@ -15,12 +15,13 @@ import (
 
 func rulesCommand(w world) *cli.Command {
 	return &cli.Command{
-		Name: "rules", Usage: "check, explain and test rules",
+		Name: "rules", Usage: "check, explain, test and compare rules",
 		Subcommands: []*cli.Command{
 			rulesCheckCommand(w),
 			rulesExplainCommand(w),
 			rulesTestCommand(w),
 			rulesSchemaCommand(w),
+			rulesDiffCommand(w),
 		},
 	}
 }
