@@ -18,6 +18,8 @@ type metrics struct {
 	calls      *prometheus.HistogramVec
 	ruleCount  prometheus.Gauge
 	rulesRight prometheus.Gauge
+
+	sinkFailures *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -27,10 +29,11 @@ func newMetrics() *metrics {
 			Name: "gatekeeper_http_request_duration_seconds", Help: "Time to answer a call of a CI step; waiting for people included.",
 			Buckets: []float64{.001, .005, .02, .1, .5, 2, 10, 30, 60},
 		}, []string{"route", "status"}),
-		ruleCount:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatekeeper_rules", Help: "Rules in force."}),
-		rulesRight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatekeeper_rules_up_to_date", Help: "1 while the rules on disk are in force, 0 while they have faults."}),
+		ruleCount:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatekeeper_rules", Help: "Rules in force."}),
+		rulesRight:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatekeeper_rules_up_to_date", Help: "1 while the rules on disk are in force, 0 while they have faults."}),
+		sinkFailures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatekeeper_audit_sink_failures_total", Help: "Tries to deliver events that failed."}, []string{"sink"}),
 	}
-	m.registry.MustRegister(m.calls, m.ruleCount, m.rulesRight, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.sinkFailures, m.calls, m.ruleCount, m.rulesRight, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -32,6 +32,7 @@ type config struct {
 	SSO         *ssoConfig // nil: nobody signs in with a company account
 	SessionKey  string
 	Pending     int
+	Sinks       []sinkConfig
 
 	backoff time.Duration // of failed work; tests shorten it
 
@@ -214,14 +215,6 @@ func (r *configReader) slack(v conf.Value) {
 		o.Get("app_token").Fault("is no app-level token (xapp-…); Slack makes one under Basic Information, with the scope connections:write")
 	}
 	r.c.Slack = s
-}
-
-func (r *configReader) audit(v conf.Value) {
-	o := v.Object()
-	if len(o.Get("sinks").List()) > 0 {
-		r.c.missing = append(r.c.missing, "audit.sinks")
-	}
-	o.Close()
 }
 
 func matching(v conf.Value, shape *regexp.Regexp, example string) string {

@@ -14,6 +14,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger/sink"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/oidc"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/rules"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
@@ -36,6 +37,7 @@ type service struct {
 	issuer  *issuer.Issuer
 	runner  *store.Runner
 	metrics *metrics
+	sinks   []*sink.Sink
 	github  githubSide
 	pages   http.Handler
 
@@ -57,7 +59,7 @@ func newService(ctx context.Context, cfg config, log *slog.Logger) (*service, er
 func newServiceOn(ctx context.Context, cfg config, log *slog.Logger, public, admin net.Listener) (*service, error) {
 	s := &service{cfg: cfg, log: log, live: &rules.Live{}, metrics: newMetrics(), public: public, admin: admin}
 	s.drain, s.draining = context.WithCancel(context.WithoutCancel(ctx))
-	for _, step := range []func(context.Context) error{s.openStore, s.openIssuer, s.firstRules, s.openGate, s.listen} {
+	for _, step := range []func(context.Context) error{s.openStore, s.openSinks, s.openIssuer, s.firstRules, s.openGate, s.listen} {
 		if err := step(ctx); err != nil {
 			s.close()
 			return nil, err
@@ -182,6 +184,7 @@ func (s *service) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.runner.Run(working) })
 	wg.Go(func() { s.watchRules(working) })
+	wg.Go(func() { s.runSinks(working) })
 	wg.Go(func() { s.greetSlack(working) })
 	wg.Go(func() { s.slack.Listen(s.drain) })
 	s.log.Info("serving", "url", s.cfg.URL, "listen", s.public.Addr().String(), "admin", s.admin.Addr().String(), "rules", s.live.Current().Len(), "version", version)

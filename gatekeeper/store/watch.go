@@ -8,6 +8,10 @@ type hub struct {
 	watchers map[string]map[chan struct{}]struct{}
 }
 
+// Ledgers is what to watch for news of the ledger itself: it is no request's
+// id.
+const Ledgers = ""
+
 // Watch implements gatekeeper.Store.
 func (s *SQLite) Watch(id string) (<-chan struct{}, func()) { return s.hub.watch(id) }
 

@@ -136,6 +136,9 @@ func (w *writer) answer(ops []*op, t *tx, err error) {
 	for _, id := range t.changed {
 		w.s.hub.notify(id)
 	}
+	if len(t.events) > 0 {
+		w.s.hub.notify(Ledgers)
+	}
 	if t.worked {
 		w.s.wakeUp()
 	}

@@ -27,7 +27,7 @@ type Backend interface {
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	for name, test := range map[string]func(*testing.T, Backend){
 		"open once": openOnce, "compare and swap": compareAndSwap, "token replay": tokenReplay, "pending is counted": pendingIsCounted,
-		"older": older, "watch": watch, "notes": notes, "refusals leave nothing": refusals, "once": once, "not found": notFound, "numbers stay": numbers,
+		"older": older, "watch": watch, "watch the ledger": watchLedger, "notes": notes, "refusals leave nothing": refusals, "once": once, "not found": notFound, "numbers stay": numbers,
 		"find": find, "notes of a kind": notesOfAKind,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -184,6 +184,22 @@ func watch(t *testing.T, b Backend) {
 		t.Error("another request's change was told")
 	default:
 	}
+}
+
+// watchLedger wants a notice for each change with events, and none without.
+func watchLedger(t *testing.T, b Backend) {
+	changed, stop := b.Watch("")
+	defer stop()
+	if err := b.Record(t.Context(), gatekeeper.Change{Work: []gatekeeper.Work{{Kind: "a", Key: "k"}}}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-changed:
+		t.Error("work alone was told as news of the ledger")
+	default:
+	}
+	mustOpen(t, b, "req_1", "b")
+	<-changed
 }
 
 func notes(t *testing.T, b Backend) {
