@@ -119,7 +119,7 @@ func TestGatekeeperToken(t *testing.T) {
 		"a long subject":      {e, ststest.GrantFor(t, spec(gatekeeper.ExchangeGatekeeperToken), long, "production"), "", "exceeds the 127 bytes limit"},
 		"expired":             {gcp.New(gcp.Options{STSEndpoint: federation(t, old.URL()).URL(), Minter: old}), ststest.Grant(t, spec(gatekeeper.ExchangeGatekeeperToken)), "", "stale"},
 		"no key to sign":      {gcp.New(gcp.Options{STSEndpoint: box.URL()}), ststest.Grant(t, spec(gatekeeper.ExchangeGatekeeperToken)), "", "set signing_key_file"},
-		"no way":              {e, ststest.Grant(t, spec("")), "", "is no way to a gcp credential"},
+		"no way":              {e, ststest.Grant(t, spec("")), "", "is no way to credentials of type gcp"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := c.e.Exchange(t.Context(), c.grant, c.token)

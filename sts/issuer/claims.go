@@ -21,7 +21,7 @@ func Presented(ctx context.Context, m Minter, g gatekeeper.Grant, way gatekeeper
 	case way == gatekeeper.ExchangeWorkloadToken:
 		return subjectToken, nil
 	case way != gatekeeper.ExchangeGatekeeperToken:
-		return "", gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "exchange %q is no way to a %s credential", way, g.Credential().Type)
+		return "", gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "exchange %q is no way to credentials of type %s", way, g.Credential().Type)
 	case m == nil:
 		return "", gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "exchange: gatekeeper_token needs a signing key; set signing_key_file")
 	}
