@@ -193,6 +193,10 @@ func credential(s session, spec gatekeeper.AWSSpec, region string) (gatekeeper.C
 	}}, nil
 }
 
+// unnamed is the SDK's code for an answer that is not in STS's words: something
+// between may have lost the true one.
+const unnamed = "UnknownError"
+
 // told is the error by the cloud's own code. STS's messages name roles and
 // subjects, never tokens; the SDK's own may hold the request, so they stay
 // causes.
@@ -202,7 +206,7 @@ func told(err error) error {
 		return err
 	}
 	var refused smithy.APIError
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) && refused.ErrorCode() != unnamed {
 		return gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "AWS STS refused: %s%s", ask.Word(refused.ErrorCode()), hint(refused.ErrorCode()))
 	}
 	return ask.Lost(err, "AWS STS")

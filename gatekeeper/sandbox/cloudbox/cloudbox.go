@@ -16,7 +16,7 @@ import (
 
 // Fault is what a call answers instead.
 type Fault struct {
-	Path   string // the call whose path contains it; "": any
+	Path   string // the call whose path, or target at AWS, contains it; "": any
 	Status int    // with no Body, 0 closes the connection
 	Body   string
 	Header map[string]string
@@ -95,7 +95,7 @@ func (b *Box) Issued() []string {
 func (b *Box) serve(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // a server notices a client that hangs up only once the body was read
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	fault := b.next(r.URL.Path)
+	fault := b.next(r.URL.Path + r.Header.Get("X-Amz-Target"))
 	switch {
 	case fault == nil:
 		b.act.ServeHTTP(w, r)

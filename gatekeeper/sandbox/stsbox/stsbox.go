@@ -55,6 +55,7 @@ type STS struct {
 	keys      map[string]string // access key → secret
 	faults    []Fault
 	sessions  []Session
+	secrets   []string
 	calls     int
 	now       func() time.Time
 }
@@ -108,6 +109,13 @@ func (s *STS) Sessions() []Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Session(nil), s.sessions...)
+}
+
+// Secrets are those of all sessions issued so far.
+func (s *STS) Secrets() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.secrets...)
 }
 
 // Calls is how often STS was asked.
@@ -229,6 +237,7 @@ func (s *STS) issue(action string, session Session) string {
 	token := "FwoG" + rand.Text() + rand.Text()
 	s.mu.Lock()
 	s.sessions = append(s.sessions, session)
+	s.secrets = append(s.secrets, secret, token)
 	s.keys[session.AccessKeyID] = secret
 	expires := s.now().Add(session.Duration).UTC().Format(time.RFC3339)
 	s.mu.Unlock()

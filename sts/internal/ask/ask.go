@@ -185,6 +185,10 @@ func (c Call) refused(a answer) (error, bool) {
 	if c.Refusal != nil && a.status/100 != 3 {
 		r = c.Refusal(a.body)
 	}
+	if a.status/100 == 5 && r.Code == "" && r.Message == "" {
+		// Not the cloud's own words: something between may have lost its answer.
+		return gatekeeper.Errorf(gatekeeper.CodeExchangeUnknown, "the answer of %s was lost: there was a %d instead", c.Cloud, a.status), again(a.status)
+	}
 	words := []string{strconv.Itoa(a.status)}
 	if r.Code != "" {
 		words = []string{Word(r.Code)}
