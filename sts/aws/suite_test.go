@@ -51,8 +51,8 @@ func TestSuite(t *testing.T) {
 			Steps:    []string{"/"},
 			Throttle: xmlError(http.StatusBadRequest, "Throttling"),
 			Refusals: map[string]ststest.Refusal{
-				"denied":  {xmlError(http.StatusForbidden, "AccessDenied"), "AWS STS refused: AccessDenied; the role's trust policy"},
-				"expired": {xmlError(http.StatusBadRequest, "ExpiredTokenException"), "ExpiredTokenException"},
+				"denied":  ststest.Says(xmlError(http.StatusForbidden, "AccessDenied"), "AWS STS refused: AccessDenied; the role's trust policy"),
+				"expired": ststest.Says(xmlError(http.StatusBadRequest, "ExpiredTokenException"), "ExpiredTokenException"),
 			},
 			Incomplete: []string{answerWith("<AccessKeyId>ASIA</AccessKeyId>"), answerWith("")},
 			Complete: func(c gatekeeper.Credential) string {

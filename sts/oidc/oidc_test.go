@@ -48,7 +48,7 @@ func TestSuite(t *testing.T) {
 			},
 			Steps:      []string{"TrentService.Sign"},
 			Throttle:   kmsbox.Throttled(),
-			Refusals:   map[string]ststest.Refusal{"denied": {denied, "AccessDeniedException"}},
+			Refusals:   map[string]ststest.Refusal{"denied": ststest.Says(denied, "AccessDeniedException")},
 			Incomplete: []string{`{"KeyId":"x"}`, `{"Signature":""}`, `{"Signature":"eA=="}`},
 			Complete: func(c gatekeeper.Credential) string {
 				if o := c.OIDC; strings.Count(o.Token, ".") != 2 || o.Audience != cluster || o.Issuer != "https://gatekeeper.test" || o.Subject != "repo:acme/payments:environment:production" || c.Handle != "red_1" {

@@ -56,6 +56,9 @@ type Refusal struct {
 	Says  string
 }
 
+// Says is a refusal and what the error has to say of it.
+func Says(f cloudbox.Fault, text string) Refusal { return Refusal{f, text} }
+
 // most is how often one step is asked at most (threats row 39).
 const most = 3
 

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -40,7 +39,7 @@ func (e *Exchanger) revoke(ctx context.Context, spec gatekeeper.VaultSpec, own O
 	gone := false
 	call := ask.Call{
 		Cloud: cloud, URL: spec.Address + "/v1/auth/token/revoke-accessor", Header: headers(spec.Namespace), Secrets: []string{token},
-		JSON: map[string]string{"accessor": accessor},
+		JSON: map[string]string{"accessor": accessor}, Repeatable: true,
 		Refusal: func(body []byte) ask.Refusal {
 			r := refusal(body)
 			r.Hint = "the gatekeeper's own token needs update on auth/token/revoke-accessor"
@@ -51,19 +50,9 @@ func (e *Exchanger) revoke(ctx context.Context, spec gatekeeper.VaultSpec, own O
 	}
 	call.Header["X-Vault-Token"] = token
 	if err := e.ask.Do(ctx, call, nil); err != nil && !gone {
-		return gatekeeper.Revocation{}, repeatable(err)
+		return gatekeeper.Revocation{}, err
 	}
 	return gatekeeper.Revocation{Revoked: true, Detail: "Vault revoked the token and all that was leased with it"}, nil
-}
-
-// repeatable: to revoke twice is to revoke once, so a lost answer is asked for
-// again.
-func repeatable(err error) error {
-	var coded *gatekeeper.Error
-	if errors.As(err, &coded) && coded.Code == gatekeeper.CodeExchangeUnknown {
-		return gatekeeper.Errorf(gatekeeper.CodeUnavailable, "%s", coded.Description)
-	}
-	return err
 }
 
 // own is the gatekeeper's token for a credential's Vault, of the nearest

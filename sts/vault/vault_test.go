@@ -60,11 +60,11 @@ func TestSuite(t *testing.T) {
 			Steps:    []string{"/v1/auth/jwt/login"},
 			Throttle: cloudbox.Fault{Status: http.StatusTooManyRequests, Body: `{"errors":["request path \"auth/jwt/login\": rate limit quota exceeded"]}`},
 			Refusals: map[string]ststest.Refusal{
-				"claims":     {refused(400, `error validating claims: claim \"environment\" does not match any associated bound claim values`), `Vault refused: 400 (error validating claims: claim "environment" does not match any associated bound claim values); the jwt auth method has to trust`},
-				"permission": {refused(403, "permission denied"), "Vault refused: 403 (permission denied)"},
-				"lines":      {refused(400, `2 errors occurred:\n\t* one\n\t* two\n`), "(2 errors occurred: * one * two)"},
-				"no JSON":    {cloudbox.Fault{Status: http.StatusNotFound, Body: "<html>"}, "refused: 404"},
-				"a redirect": {cloudbox.Fault{Status: http.StatusTemporaryRedirect, Header: map[string]string{"Location": "http://127.0.0.1:1"}, Body: " "}, "points elsewhere"},
+				"claims":     ststest.Says(refused(400, `error validating claims: claim \"environment\" does not match any associated bound claim values`), `Vault refused: 400 (error validating claims: claim "environment" does not match any associated bound claim values); the jwt auth method has to trust`),
+				"permission": ststest.Says(refused(403, "permission denied"), "Vault refused: 403 (permission denied)"),
+				"lines":      ststest.Says(refused(400, `2 errors occurred:\n\t* one\n\t* two\n`), "(2 errors occurred: * one * two)"),
+				"no JSON":    ststest.Says(cloudbox.Fault{Status: http.StatusNotFound, Body: "<html>"}, "refused: 404"),
+				"a redirect": ststest.Says(cloudbox.Fault{Status: http.StatusTemporaryRedirect, Header: map[string]string{"Location": "http://127.0.0.1:1"}, Body: " "}, "points elsewhere"),
 			},
 			Incomplete: []string{`{"auth":null}`, `{"auth":{"client_token":"x"}}`, `{"auth":{"client_token":"","lease_duration":60}}`, `{"auth":{"client_token":"x","lease_duration":0}}`},
 			Complete: func(c gatekeeper.Credential) string {

@@ -3,7 +3,6 @@ package githubbox
 import (
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -73,6 +72,7 @@ func (g *GitHub) appCalls() {
 	g.asApp("GET /repos/{owner}/{repo}/installation", g.repoInstallation)
 	g.asApp("GET /orgs/{org}/installation", g.orgInstallation)
 	g.asApp("POST /app/installations/{id}/access_tokens", g.accessToken)
+	g.installed("DELETE /installation/token", "", g.revokeToken)
 	g.installed("GET /installation/repositories", "metadata:read", g.repositories)
 }
 
@@ -137,19 +137,6 @@ func (g *GitHub) orgInstallation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, g.installation(org))
-}
-
-func (g *GitHub) accessToken(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for owner, id := range g.owners {
-		if strconv.FormatInt(id, 10) == r.PathValue("id") {
-			value, t := g.newToken(owner)
-			answer(w, http.StatusCreated, map[string]any{"token": value, "expires_at": stamp(t.expires), "permissions": t.permissions, "repository_selection": "all"})
-			return
-		}
-	}
-	notFound(w)
 }
 
 func (g *GitHub) repositories(w http.ResponseWriter, r *http.Request) {

@@ -39,6 +39,7 @@ type GitHub struct {
 	teams    map[string]map[string]string // org/slug → login → active or pending
 	users    map[string]User              // by login
 	tokens   map[string]token
+	issued   []string // tokens, in order
 
 	faults  faults
 	calls   map[string]int

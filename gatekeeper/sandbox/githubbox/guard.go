@@ -1,7 +1,6 @@
 package githubbox
 
 import (
-	"crypto/rand"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,13 +10,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 )
-
-// token is an installation's access token.
-type token struct {
-	owner       string
-	permissions map[string]string
-	expires     time.Time
-}
 
 // asApp registers a call that wants the App's own signed token.
 func (g *GitHub) asApp(pattern string, h http.HandlerFunc) {
@@ -72,7 +64,7 @@ func (g *GitHub) installed(pattern, permission string, h http.HandlerFunc) {
 		switch {
 		case !known || time.Now().After(t.expires):
 			refuse(w, http.StatusUnauthorized, "Bad credentials")
-		case r.PathValue("repo") != "" && repo != nil && repo.NotInstalled, owner != "" && !strings.EqualFold(owner, t.owner):
+		case r.PathValue("repo") != "" && repo != nil && (repo.NotInstalled || !t.reaches(repo.Name)), owner != "" && !strings.EqualFold(owner, t.owner):
 			notFound(w)
 		case !allowed(t.permissions, permission):
 			refuse(w, http.StatusForbidden, "Resource not accessible by integration")
@@ -88,7 +80,7 @@ func allowed(has map[string]string, want string) bool {
 		return true
 	}
 	name, level, _ := strings.Cut(want, ":")
-	levels := []string{"", "read", "write"}
+	levels := []string{"", "read", "write", "admin"}
 	return slices.Index(levels, has[name]) >= slices.Index(levels, level)
 }
 
@@ -135,11 +127,4 @@ func (g *GitHub) Limit(left int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.limit = left
-}
-
-func (g *GitHub) newToken(owner string) (string, token) {
-	t := token{owner: owner, permissions: g.app.Permissions, expires: time.Now().Add(time.Hour)}
-	value := "ghs_" + rand.Text()
-	g.tokens[value] = t
-	return value, t
 }

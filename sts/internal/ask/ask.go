@@ -67,8 +67,13 @@ type Call struct {
 	// Secrets are in the question; an answer that repeats a part of one is not
 	// told (threats row 40).
 	Secrets []string
+	// Repeatable: asking twice is as good as asking once, and issues nothing,
+	// so a lost answer is CodeUnavailable.
+	Repeatable bool
 	// Refusal reads the cloud's error; nil: its status says it all.
 	Refusal func(body []byte) Refusal
+	// Refused learns the status of each refusal; nil: nobody asks.
+	Refused func(status int)
 }
 
 // Refusal is a cloud's own error.
@@ -86,16 +91,26 @@ func (c *Client) Do(ctx context.Context, call Call, into any) error {
 	for try := 1; ; try++ {
 		a, err := c.send(ctx, call)
 		if err != nil {
-			return Lost(err, call.Cloud)
+			return call.coded(Lost(err, call.Cloud))
 		}
 		if a.status/100 == 2 {
-			return call.read(a, into)
+			return call.coded(call.read(a, into))
 		}
 		refused, again := call.refused(a)
 		if !again || try == maxTries || c.wait(ctx, a.delay(try)) != nil {
-			return refused
+			return call.coded(refused)
 		}
 	}
+}
+
+// coded makes what is unknown of a repeatable call what it is: nothing.
+func (c Call) coded(err error) error {
+	if c.Repeatable && gatekeeper.CodeOf(err) == gatekeeper.CodeExchangeUnknown {
+		var coded *gatekeeper.Error
+		errors.As(err, &coded)
+		return gatekeeper.Errorf(gatekeeper.CodeUnavailable, "%s; try again", coded.Description)
+	}
+	return err
 }
 
 type answer struct {
@@ -181,6 +196,9 @@ func Lost(err error, cloud string) error {
 
 // refused is the error of an answer that is none, and whether to ask again.
 func (c Call) refused(a answer) (error, bool) {
+	if c.Refused != nil {
+		c.Refused(a.status)
+	}
 	var r Refusal
 	if c.Refusal != nil && a.status/100 != 3 {
 		r = c.Refusal(a.body)
@@ -204,7 +222,7 @@ func (c Call) refused(a answer) (error, bool) {
 		err.Description += "; " + r.Hint
 	}
 	err.RetryAfter = a.after
-	return err, r.Again || again(a.status)
+	return err, r.Again || again(a.status) || a.status == http.StatusForbidden && a.after > 0
 }
 
 func again(status int) bool {
