@@ -103,8 +103,12 @@ func (s *service) openGate(ctx context.Context) error {
 	if err := s.openGitHub(); err != nil {
 		return err
 	}
+	exchangers, err := s.openExchangers()
+	if err != nil {
+		return err
+	}
 	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
-		Verifier: verifier, Rules: s.live, Store: s.store, Directory: s.withTeams(directory), Finder: s.store, Glance: s.withTeamsKept(directory.Glance()), Exchanger: s.exchangers(), Runs: s.runs(), Deployments: s.deployments(),
+		Verifier: verifier, Rules: s.live, Store: s.store, Directory: s.withTeams(directory), Finder: s.store, Glance: s.withTeamsKept(directory.Glance()), Exchanger: exchangers, Runs: s.runs(), Deployments: s.deployments(),
 		People: s.cfg.People, Logger: s.log, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
 		Sole: true, Started: time.Now(),
 	})

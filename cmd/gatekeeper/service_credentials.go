@@ -2,11 +2,18 @@ package main
 
 import (
 	"context"
+	"os"
+	"strings"
 
 	"github.com/gatekeeper-ci/gatekeeper/sts"
 	"github.com/gatekeeper-ci/gatekeeper/sts/aws"
 	"github.com/gatekeeper-ci/gatekeeper/sts/aws/kms"
+	"github.com/gatekeeper-ci/gatekeeper/sts/azure"
+	"github.com/gatekeeper-ci/gatekeeper/sts/gcp"
+	"github.com/gatekeeper-ci/gatekeeper/sts/github"
 	"github.com/gatekeeper-ci/gatekeeper/sts/issuer"
+	"github.com/gatekeeper-ci/gatekeeper/sts/oidc"
+	"github.com/gatekeeper-ci/gatekeeper/sts/vault"
 )
 
 // openIssuer makes the gatekeeper an OIDC issuer, with keys from a file or in
@@ -24,13 +31,43 @@ func (s *service) signingKeys() (issuer.Source, error) {
 	if c := s.cfg.Clouds; len(c.KMSKeys) > 0 {
 		return kms.New(kms.Options{Keys: c.KMSKeys, Endpoint: c.KMSEndpoint, Logger: s.log})
 	}
-	return issuer.OpenFile(s.cfg.SigningKey, s.log, nil)
+	return issuer.OpenFile(s.cfg.SigningKey, s.log)
 }
 
-// exchangers are one for each type of credential.
-func (s *service) exchangers() sts.Exchangers {
-	c := s.cfg.Clouds
-	return sts.Exchangers{
-		"aws": aws.New(aws.Options{Region: c.AWSRegion, Endpoint: c.STSEndpoint, Minter: s.issuer, Logger: s.log}),
+// openExchangers makes one exchanger for each type of credential, and asks
+// nobody.
+func (s *service) openExchangers() (sts.Exchangers, error) {
+	c, app := s.cfg.Clouds, github.Options{}
+	if g := s.cfg.GitHub; g != nil {
+		app = github.Options{APIURL: g.APIURL, AppID: g.AppID, PrivateKey: g.PrivateKey}
 	}
+	tokens, err := github.New(app)
+	if err != nil {
+		return nil, err
+	}
+	return sts.Exchangers{
+		"aws":    aws.New(aws.Options{Region: c.AWSRegion, Endpoint: c.STSEndpoint, Minter: s.issuer, Logger: s.log}),
+		"gcp":    gcp.New(gcp.Options{STSEndpoint: c.GCPSTS, IAMEndpoint: c.GCPIAM, Minter: s.issuer}),
+		"azure":  azure.New(azure.Options{Authority: c.Azure, Minter: s.issuer}),
+		"vault":  vault.New(vault.Options{Minter: s.issuer, Revokers: c.vaultTokens()}),
+		"github": tokens,
+		"oidc":   oidc.New(s.issuer),
+	}, nil
+}
+
+func (c cloudsConfig) vaultTokens() []vault.Own {
+	var all []vault.Own
+	for _, v := range c.Vaults {
+		all = append(all, vault.Own{Address: v.Address, Namespace: v.Namespace, Token: v.token})
+	}
+	return all
+}
+
+// token is read at each use, where it stands in a file.
+func (v vaultConfig) token() (string, error) {
+	if v.TokenFile == "" {
+		return v.Token, nil
+	}
+	body, err := os.ReadFile(v.TokenFile)
+	return strings.TrimSpace(string(body)), err
 }

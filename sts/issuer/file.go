@@ -23,33 +23,26 @@ import (
 // keyBits is the size of new keys.
 const keyBits = 3072
 
-// lookEvery is how often the file is looked at for changes.
-const lookEvery = 2 * time.Second
-
 // File is a Source: PKCS#8 PEM blocks in one file, each with a line before it
 // that says from when it signs. It is read again when it changes, so keys are
 // rotated under a running service.
 type File struct {
 	path string
 	log  *slog.Logger
-	now  func() time.Time
 
-	mu     sync.Mutex
-	keys   []Key
-	seen   fs.FileInfo
-	looked time.Time
+	mu    sync.Mutex
+	keys  []Key
+	seen  fs.FileInfo // as last read, well or badly
+	fault string      // as last told
 }
 
 // OpenFile reads the keys, and makes one where there is no file: whole or not
 // at all, readable by its owner only.
-func OpenFile(path string, log *slog.Logger, now func() time.Time) (*File, error) {
-	if now == nil {
-		now = time.Now
-	}
+func OpenFile(path string, log *slog.Logger) (*File, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	f := &File{path: path, log: log, now: now}
+	f := &File{path: path, log: log}
 	err := f.read()
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = create(path); err == nil {
@@ -62,32 +55,35 @@ func OpenFile(path string, log *slog.Logger, now func() time.Time) (*File, error
 	return f, err
 }
 
-// Keys implements Source. A file that went bad leaves the keys as they were.
+// Keys implements Source. The file is looked at each time, which is cheap; one
+// that went bad leaves the keys as they were, and is told once.
 func (f *File) Keys(context.Context) ([]Key, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now := f.now(); now.Sub(f.looked) >= lookEvery || now.Before(f.looked) {
-		f.looked = now
-		if err := f.refresh(); err != nil {
+	fault := ""
+	switch changed, err := f.refresh(); {
+	case err != nil:
+		if fault = err.Error(); fault != f.fault {
 			f.log.Warn("the signing keys on disk cannot be used; those known before stay", "file", f.path, "error", err)
 		}
+	case changed:
+		f.log.Info("signing keys were read again", "file", f.path, "keys", len(f.keys))
+	default:
+		fault = f.fault
 	}
+	f.fault = fault
 	return f.keys, nil
 }
 
-func (f *File) refresh() error {
+func (f *File) refresh() (changed bool, err error) {
 	info, err := os.Stat(f.path)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if os.SameFile(info, f.seen) && info.ModTime().Equal(f.seen.ModTime()) && info.Size() == f.seen.Size() {
-		return nil
+		return false, nil
 	}
-	if err := f.read(); err != nil {
-		return err
-	}
-	f.log.Info("signing keys were read again", "file", f.path, "keys", len(f.keys))
-	return nil
+	return true, f.read()
 }
 
 func (f *File) read() error {
@@ -99,11 +95,12 @@ func (f *File) read() error {
 	if err != nil {
 		return err
 	}
+	f.seen = info
 	keys, err := parseKeys(f.path, body)
 	if err != nil {
 		return err
 	}
-	f.keys, f.seen = nil, info
+	f.keys = nil
 	for _, k := range keys {
 		f.keys = append(f.keys, k.Key)
 	}
