@@ -52,6 +52,9 @@ func (s *service) adminHandler() http.Handler {
 	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gatekeeper_work_waiting", Help: "Work that waits or runs: messages, expiries, clicks.",
 	}, s.waitingWork))
+	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gatekeeper_slack_way_in", Help: "1 while clicks in Slack can reach the gatekeeper, 0 while Socket Mode has no connection.",
+	}, s.slackWayIn))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", s.ready)

@@ -43,6 +43,8 @@ type config struct {
 
 type slackConfig struct {
 	BotToken, SigningSecret, AppToken, APIURL, Team, Channel string
+
+	SocketMode bool // an app token is named and no signing secret, whatever they are
 }
 
 // What the file may leave out.
@@ -201,6 +203,8 @@ func (r *configReader) slack(v conf.Value) {
 		APIURL: secureURL(o.Get("api_url"), defaultSlack),
 		Team:   matching(o.Get("team"), slackTeam, "T0ACME"), Channel: matching(o.Get("channel"), slackChannel, "C0DEPLOYS"),
 	}
+	named := func(key string) bool { return o.Get(key).Present() || o.Get(key+"_file").Present() }
+	s.SocketMode = named("app_token") && !named("signing_secret")
 	o.Close()
 	switch {
 	case !v.Present():

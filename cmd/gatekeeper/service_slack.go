@@ -9,11 +9,9 @@ import (
 )
 
 func (s *service) slackOptions() slack.Options {
-	c := s.cfg.Slack
-	return slack.Options{
-		APIURL: c.APIURL, BotToken: c.BotToken, SigningSecret: c.SigningSecret, AppToken: c.AppToken, Team: c.Team,
-		DefaultChannel: c.Channel, PublicURL: s.cfg.URL, Memory: s.store, People: s.cfg.People, Logger: s.log,
-	}
+	o := s.cfg.slackOptions()
+	o.Memory, o.Logger = s.store, s.log
+	return o
 }
 
 // slackDoors are where Slack's callbacks come in. In Socket Mode nothing is
@@ -25,6 +23,13 @@ func (s *service) slackDoors(mux *http.ServeMux) {
 	mux.Handle("POST /webhook/slack/interactions", s.slack.Interactions())
 	mux.Handle("POST /webhook/slack/commands", s.slack.Commands())
 	mux.Handle("POST /webhook/slack/events", s.slack.Events())
+}
+
+func (s *service) slackWayIn() float64 {
+	if _, up := s.slack.WaysIn(); up {
+		return 1
+	}
+	return 0
 }
 
 // greetSlack says at the start whether Slack takes our token. Nothing waits

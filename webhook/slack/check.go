@@ -2,8 +2,6 @@ package slack
 
 import (
 	"context"
-	"slices"
-	"strings"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 )
@@ -32,9 +30,4 @@ func (s *Slack) Check(ctx context.Context) (Identity, error) {
 			"slack.team is %s, but the bot token belongs to %s (%s): every click would be refused", s.Team, answer.TeamID, answer.Team)
 	}
 	return id, nil
-}
-
-func missing(granted string) []string {
-	have := strings.FieldsFunc(granted, func(r rune) bool { return r == ',' || r == ' ' })
-	return slices.DeleteFunc(Scopes(), func(scope string) bool { return slices.Contains(have, scope) })
 }

@@ -101,7 +101,7 @@ func (s *Slack) connect(ctx context.Context) (*connection, error) {
 	defer cancel()
 	_, address, err := s.api.StartSocketModeContext(ctx)
 	if err != nil {
-		return nil, s.appFault(err)
+		return nil, appFault(s.failed(err, "apps.connections.open", ""), err)
 	}
 	if !safeSocket(address) {
 		return nil, gatekeeper.Errorf(gatekeeper.CodeUnavailable, "apps.connections.open gave an address that is not wss")
@@ -151,20 +151,30 @@ func safeSocket(raw string) bool {
 	return safeURL(u.String())
 }
 
-// appFault is fault for calls that are made with the app token.
-func (s *Slack) appFault(err error) *gatekeeper.Error {
-	f := s.failed(err, "apps.connections.open", "")
-	advice := map[string]string{
-		"invalid_auth": "Slack does not accept slack.app_token", "not_authed": "Slack does not accept slack.app_token",
-		"token_revoked": "slack.app_token was revoked", "token_expired": "slack.app_token expired", "account_inactive": "slack.app_token was revoked",
-		"not_allowed_token_type": "slack.app_token is no app-level token (xapp-…)", "missing_scope": "slack.app_token lacks the scope connections:write",
-		"too_many_websockets": "the app has ten Socket Mode connections already, two for each gatekeeper; stop what else uses its app token",
-		"forbidden_team":      "the workspace does not let the app use Socket Mode",
-	}[slackCode(err)]
-	if advice != "" {
-		f.Description = fmt.Sprintf("%s: make one under Basic Information → App-Level Tokens (apps.connections.open: %s)", advice, slackCode(err))
+// appFault puts into words what is wrong with the app token.
+func appFault(f *gatekeeper.Error, err error) *gatekeeper.Error {
+	if advice := appAdvice(slackCode(err)); advice != "" {
+		f.Description = fmt.Sprintf("%s; app-level tokens are made under Basic Information, with the scope connections:write (apps.connections.open: %s)", advice, slackCode(err))
 	}
 	return f
+}
+
+func appAdvice(code string) string {
+	switch code {
+	case "invalid_auth", "not_authed":
+		return "Slack does not accept slack.app_token"
+	case "token_revoked", "token_expired", "account_inactive":
+		return "slack.app_token was revoked"
+	case "not_allowed_token_type":
+		return "slack.app_token is no app-level token (xapp-…)"
+	case "missing_scope":
+		return "slack.app_token lacks the scope connections:write"
+	case "too_many_websockets":
+		return "the app has ten Socket Mode connections already, two for each gatekeeper; stop what else uses slack.app_token"
+	case "forbidden_team":
+		return "the workspace does not let the app use Socket Mode"
+	}
+	return ""
 }
 
 // envelope is what Slack writes on a socket.
