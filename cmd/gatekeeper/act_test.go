@@ -41,7 +41,7 @@ func TestAction(t *testing.T) {
 	path := binary(t)
 	for _, export := range []string{"env", "outputs"} {
 		t.Run(export, func(t *testing.T) {
-			p := play(t, nil)
+			p := play(t, func(s *stage) { s.rules(stageRules + "      cluster: {oidc: {audience: kubernetes}}\n") })
 			result := filepath.Join(t.TempDir(), "result")
 			done := make(chan outcomeOf, 1)
 			running, ended := context.WithCancel(t.Context())
@@ -118,7 +118,7 @@ func (p *played) checkAct(t *testing.T, got outcomeOf, export, result string) {
 		t.Error("the log shows the secret")
 	}
 	inEnv := map[string]string{"env": "env has key: yes; region: eu-west-1; outputs have key:", "outputs": "env has key: ; region: ; outputs have key: yes"}[export]
-	for _, want := range []string{"state=approved by=Bob url=" + p.cfg.URL + "/requests/req_", inEnv, "the secret is ***", "Approved by Bob."} {
+	for _, want := range []string{"state=approved by=Bob url=" + p.cfg.URL + "/requests/req_", inEnv, "the secret is ***", "the file is -rw-------, its token is ***", "Approved by Bob."} {
 		if !strings.Contains(got.stdout, want) {
 			t.Errorf("the log lacks %q\n%s", want, got.stdout)
 		}

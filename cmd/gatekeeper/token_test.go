@@ -133,10 +133,7 @@ func (s supplier) SubjectToken(context.Context, externalaccount.SupplierOptions)
 
 // gatekeeperToken lets the stage's role trust the gatekeeper alone.
 func gatekeeperToken(s *stage) {
-	rules := strings.Replace(stageRules, "workload_token", "gatekeeper_token", 1)
-	if err := os.WriteFile(s.cfg.Rules, []byte(rules), 0o600); err != nil {
-		panic(err)
-	}
+	s.rules(strings.Replace(stageRules, "workload_token", "gatekeeper_token", 1))
 	s.sts.Provider(s.cfg.URL, "sts.amazonaws.com")
 	s.sts.Role(stsbox.Role{ARN: "arn:aws:iam::111122223333:role/payments-deploy", Issuer: s.cfg.URL, Claims: map[string]string{"sub": "repo:acme/payments:environment:production"}})
 }
@@ -290,4 +287,11 @@ func (s *stage) form(t testing.TB, query, body string) (int, http.Header, api.To
 		t.Fatalf("%s %s", resp.Status, raw)
 	}
 	return resp.StatusCode, resp.Header, e
+}
+
+// rules are the stage's from its start on.
+func (s *stage) rules(text string) {
+	if err := os.WriteFile(s.cfg.Rules, []byte(text), 0o600); err != nil {
+		panic(err)
+	}
 }

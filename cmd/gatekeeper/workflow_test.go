@@ -35,7 +35,7 @@ func deliver(t *testing.T, output, export string) (stdout string, files map[stri
 		env[name] = filepath.Join(dir, name)
 	}
 	var out, log bytes.Buffer
-	d, err := newDelivery(world{env: func(name string) string { return env[name] }, stdout: &out, stderr: &log}, output, export)
+	d, err := newDelivery(world{env: func(name string) string { return env[name] }, stdout: &out, stderr: &log}, deliveryOptions{output: output, export: export})
 	if err != nil {
 		t.Fatal(err)
 	}
