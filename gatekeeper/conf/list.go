@@ -29,8 +29,20 @@ func (v Value) Items() []Value {
 	items := make([]Value, len(list.Values))
 	for i, node := range list.Values {
 		items[i] = v.doc.value(node, v.name, v.line, v.column)
+		if !items[i].Present() {
+			items[i].line, items[i].column = place(node, v)
+			items[i].wrong("nothing stands here; a list's value is wanted")
+		}
 	}
 	return items
+}
+
+// place is where a node begins, else where v does.
+func place(node ast.Node, v Value) (line, column int) {
+	if node == nil || node.GetToken() == nil || node.GetToken().Position == nil {
+		return v.line, v.column
+	}
+	return node.GetToken().Position.Line, node.GetToken().Position.Column
 }
 
 // List wants a list.

@@ -90,6 +90,7 @@ func (o *Object) Choice(none, both string, sets ...[]string) {
 	had := ""
 	var chosen []string
 	for _, set := range sets {
+		o.noBlanks(set)
 		i := slices.IndexFunc(set, func(key string) bool { return o.Get(key).Present() })
 		switch {
 		case i < 0:
@@ -105,6 +106,16 @@ func (o *Object) Choice(none, both string, sets ...[]string) {
 	for _, key := range chosen {
 		if v := o.Get(key); !v.Present() {
 			v.wrong("is missing beside %s", had)
+		}
+	}
+}
+
+// noBlanks wants a value behind each key that is there: where one key stands
+// for others, a blank one cannot be told from none.
+func (o *Object) noBlanks(keys []string) {
+	for _, key := range keys {
+		if e := o.find(key); e != nil && !o.Get(key).Present() {
+			o.Get(key).wrong("has no value; write one, or leave the key out")
 		}
 	}
 }

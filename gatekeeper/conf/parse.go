@@ -21,6 +21,7 @@ type Doc struct {
 	file   string
 	env    func(string) (string, bool)
 	faults Faults
+	errors int
 
 	recording bool // a schema: nothing is at fault
 }
@@ -54,8 +55,8 @@ func Parse(file string, body []byte, o Options) (Value, *Doc) {
 			continue
 		}
 		if root != nil {
-			at := doc.Body.GetToken().Position
-			d.add(fault{at.Line, at.Column, structural, "a second document begins here; a file holds one"})
+			at := start(doc.Body).Position
+			d.add(fault{at.Line, at.Column, meaning, "a second document begins here; a file holds one"})
 			break
 		}
 		root = doc.Body
@@ -97,6 +98,10 @@ func (d *Doc) syntax(err error) {
 // Faults are those found so far, by place.
 func (d *Doc) Faults() Faults { return d.faults.sorted() }
 
+// Errors counts the errors found so far, for readers that want to know
+// whether a part of the file is whole.
+func (d *Doc) Errors() int { return d.errors }
+
 // severity tells faults apart.
 type severity int
 
@@ -115,6 +120,9 @@ type fault struct {
 func (d *Doc) add(f fault) {
 	if d.recording {
 		return
+	}
+	if f.severity != doubtful {
+		d.errors++
 	}
 	d.faults = append(d.faults, Fault{
 		File: d.file, Line: f.line, Column: f.column, Message: f.message,

@@ -155,7 +155,8 @@ func (w schemaWriter) object(s *Shape, path string) fields {
 	var properties fields
 	var needed []string
 	for _, m := range s.keys {
-		properties = append(properties, field{m.name, w.shape(m.shape, join(path, m.name), m.shape.required)})
+		chosen := slices.Contains(slices.Concat(s.choice...), m.name)
+		properties = append(properties, field{m.name, w.shape(m.shape, join(path, m.name), m.shape.required || chosen)})
 		if m.shape.required {
 			needed = append(needed, m.name)
 		}

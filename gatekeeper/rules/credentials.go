@@ -79,7 +79,7 @@ func tokenWay(v conf.Value) gatekeeper.Exchange {
 }
 
 func audience(v conf.Value, def string) string {
-	if s := v.Matching(audienceShape, "1 to 255 visible ASCII characters without spaces"); s != "" {
+	if s := v.Shaped(audienceShape, "was found; 1 to 255 visible ASCII characters without spaces are wanted"); s != "" {
 		return s
 	}
 	return def

@@ -14,6 +14,7 @@ type parser struct {
 	o     Options
 	rules *Rules
 	docs  []*conf.Doc
+	doc   *conf.Doc         // of the file that is being read
 	names map[string]string // rule or freeze → where it stands
 	whens whens
 	at    []places // of each rule, for warnings
@@ -24,6 +25,7 @@ type parser struct {
 
 // places are where parts stand.
 type places struct {
+	broken                                   bool // has errors: what else it may mean is idle talk
 	rule, match, environment, approval, when conf.Value
 	keys                                     []conf.Value // in the order of matchKeys
 	claims                                   *conf.Object
@@ -41,7 +43,7 @@ func (p *parser) faults() conf.Faults {
 
 func (p *parser) file(f File) {
 	root, doc := conf.Parse(f.Name, f.Body, conf.Options{})
-	p.docs = append(p.docs, doc)
+	p.docs, p.doc = append(p.docs, doc), doc
 	p.root(root)
 }
 
@@ -63,6 +65,7 @@ func (p *parser) root(root conf.Value) {
 }
 
 func (p *parser) rule(v conf.Value) {
+	before := p.doc.Errors()
 	o := v.Object()
 	r := &rule{file: v.File(), line: v.Line(), column: v.Column()}
 	r.Name = p.name(o.Get("name"))
@@ -81,6 +84,7 @@ func (p *parser) rule(v conf.Value) {
 		Env     string
 		Observe bool
 	}{r.Rule, r.match.canonical(), sources(r.environments), r.observe})
+	at.broken = p.doc.Errors() > before
 	p.rules.rules = append(p.rules.rules, r)
 	p.at = append(p.at, at)
 }

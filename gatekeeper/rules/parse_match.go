@@ -40,6 +40,10 @@ func globs(v conf.Value, fold bool) []pattern {
 	if v.Present() && len(v.Items()) == 0 {
 		v.Fault("is empty; name what it has to be, or leave it out")
 	}
+	return patternsOf(v, fold)
+}
+
+func patternsOf(v conf.Value, fold bool) []pattern {
 	var patterns []pattern
 	for _, s := range v.Strings() {
 		patterns = append(patterns, compile(s, fold))
@@ -76,7 +80,7 @@ func claims(o *conf.Object) []keyMatcher {
 	for _, name := range o.Keys() {
 		v := o.Get(name)
 		v.Need("say what the claim has to be; an absent one never matches")
-		if patterns := globs(v, false); patterns != nil {
+		if patterns := patternsOf(v, false); patterns != nil {
 			value := func(w *gatekeeper.Workload) string { return claimText(w.Claims, name) }
 			all = append(all, keyMatcher{"claims." + name, value, patterns})
 		}

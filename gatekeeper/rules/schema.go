@@ -19,7 +19,7 @@ func Schema() ([]byte, error) {
 
 func shape() *conf.Shape {
 	return conf.Record(func(v conf.Value) {
-		p := &parser{rules: &Rules{}, names: map[string]string{}}
+		p := &parser{rules: &Rules{}, names: map[string]string{}, doc: new(conf.Doc)}
 		p.root(v)
 	})
 }

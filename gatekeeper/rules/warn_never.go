@@ -80,7 +80,7 @@ func (p *parser) warnOthers() {
 	}
 	for i, g := range p.rules.glass {
 		p.warnNowhere(p.other.glass[i].environment, g.patterns)
-		if g.Channel == "" {
+		if !p.other.glass[i].notify.Present() {
 			p.other.glass[i].notify.Warn("is missing; that the glass was broken is said in the request's own channel only")
 		}
 	}

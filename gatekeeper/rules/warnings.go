@@ -12,6 +12,9 @@ func (p *parser) warn() {
 	s := &shadows{under: map[string][]int{}}
 	for i, r := range p.rules.rules {
 		at := p.at[i]
+		if at.broken {
+			continue
+		}
 		warnNames(r, at)
 		warnOwners(r, at)
 		warnEvents(r, at)
