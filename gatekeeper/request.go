@@ -143,6 +143,16 @@ func (r Request) Redeemed() bool {
 	return slices.ContainsFunc(r.Redemptions, func(d Redemption) bool { return d.State != RedemptionFailed })
 }
 
+// Over says whether nothing can come of the request any more: it is decided,
+// no job can redeem it or is about to, and nothing that was handed out is
+// alive, which somebody may have to take back.
+func (r Request) Over(now time.Time) bool {
+	alive := slices.ContainsFunc(r.Redemptions, func(d Redemption) bool {
+		return d.State == RedemptionIntended || now.Before(d.ExpiresAt)
+	})
+	return r.State != Pending && (r.State != Approved || r.Lapsed(now)) && !alive
+}
+
 // Lapsed says whether an approval may no longer be redeemed at now.
 func (r Request) Lapsed(now time.Time) bool {
 	return r.State == Approved && !now.Before(r.RedeemBefore)

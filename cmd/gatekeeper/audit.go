@@ -29,6 +29,8 @@ func auditCommand(w world) *cli.Command {
 				Action: withLedger(w, auditShow),
 			},
 			{Name: "key", Usage: "print the public key that checkpoints are verified with", Flags: []cli.Flag{config}, Action: withLedger(w, auditKey)},
+			rotateCommand(w, config),
+			pruneCommand(w, config),
 			{Name: "checkpoint", Usage: "print the latest signed checkpoint, to be kept elsewhere", Flags: []cli.Flag{config}, Action: withLedger(w, auditCheckpoint)},
 		},
 	}
@@ -37,8 +39,8 @@ func auditCommand(w world) *cli.Command {
 // books is an opened ledger, with the public key of the one that signs it.
 type books struct {
 	*store.Reader
-	key    string
-	source string // the gatekeeper's URL
+	cfg config
+	key string
 }
 
 // withLedger opens the configured ledger for reading.
@@ -64,7 +66,7 @@ func withLedger(w world, do func(world, *cli.Context, books) error) cli.ActionFu
 			return cli.Exit(said(err), exitFailed)
 		}
 		defer reader.Close()
-		return do(w, c, books{reader, public, cfg.URL})
+		return do(w, c, books{reader, cfg, public})
 	}
 }
 

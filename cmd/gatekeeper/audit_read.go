@@ -15,7 +15,7 @@ func auditExport(w world, c *cli.Context, b books) error {
 	if err != nil {
 		return cli.Exit(err.Error(), exitUsage)
 	}
-	format, err := ledger.NewFormat(c.String("format"), ledger.FormatOptions{Source: b.source, Version: version})
+	format, err := ledger.NewFormat(c.String("format"), ledger.FormatOptions{Source: b.cfg.URL, Version: version})
 	if err != nil {
 		return cli.Exit(said(err), exitUsage)
 	}
@@ -32,7 +32,9 @@ func auditExport(w world, c *cli.Context, b books) error {
 	})
 }
 
-func sinceOf(raw string, now time.Time) (time.Time, error) {
+func sinceOf(raw string, now time.Time) (time.Time, error) { return timeOf("--since", raw, now) }
+
+func timeOf(flag, raw string, now time.Time) (time.Time, error) {
 	if raw == "" {
 		return time.Time{}, nil
 	}
@@ -44,7 +46,7 @@ func sinceOf(raw string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("--since %q is no time; 2026-12-01T00:00:00Z and 24h are", raw)
+	return time.Time{}, fmt.Errorf("%s %q is no time; 2026-12-01T00:00:00Z and 24h are", flag, raw)
 }
 
 func auditShow(w world, c *cli.Context, b books) error {

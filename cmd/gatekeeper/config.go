@@ -33,6 +33,7 @@ type config struct {
 	SessionKey  string
 	Pending     int
 	Sinks       []sinkConfig
+	Origin      string // of the ledger; "": of the URL
 
 	backoff time.Duration // of failed work; tests shorten it
 

@@ -29,11 +29,15 @@ type sinkConfig struct {
 	Events []string
 }
 
+// ledgerOrigin has nothing that a checkpoint's lines or a key's parts end at.
+var ledgerOrigin = regexp.MustCompile(`^[A-Za-z0-9._~:/-]+$`)
+
 // eventPattern is a type of event, or the beginning of some.
 var eventPattern = regexp.MustCompile(`^([a-z_]+\.)?([a-z_]+|\*)$`)
 
 func (r *configReader) audit(v conf.Value) {
 	o := v.Object()
+	r.c.Origin = matching(o.Get("origin"), ledgerOrigin, "gatekeeper.example.com/ledger")
 	names := map[string]bool{}
 	for _, item := range o.Get("sinks").List() {
 		s := r.sink(item.Object())

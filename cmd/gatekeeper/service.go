@@ -13,7 +13,6 @@ import (
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
-	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger/sink"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/oidc"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/rules"
@@ -38,6 +37,7 @@ type service struct {
 	runner  *store.Runner
 	metrics *metrics
 	sinks   []*sink.Sink
+	keeper  *keeper
 	github  githubSide
 	pages   http.Handler
 
@@ -68,8 +68,12 @@ func newServiceOn(ctx context.Context, cfg config, log *slog.Logger, public, adm
 	return s, nil
 }
 
-// origin is the log's name: the host of the gatekeeper's URL.
+// origin is the log's name: the host of the gatekeeper's URL, unless the
+// ledger was begun under another one.
 func (c config) origin() string {
+	if c.Origin != "" {
+		return c.Origin
+	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" {
 		return "gatekeeper/ledger"
@@ -78,15 +82,10 @@ func (c config) origin() string {
 }
 
 func (s *service) openStore(ctx context.Context) error {
-	key, err := ledger.LoadOrCreateKey(s.cfg.LedgerKey)
-	if err != nil {
-		return err
+	k, err := openKeeper(ctx, s.cfg, s.log)
+	if err == nil {
+		s.keeper, s.store = k, k.store
 	}
-	signer, err := ledger.NewSigner(ledger.SignerOptions{Origin: s.cfg.origin(), Key: key})
-	if err != nil {
-		return err
-	}
-	s.store, err = store.OpenSQLite(ctx, store.Options{Path: s.cfg.Database, Ledger: signer, Logger: s.log})
 	return err
 }
 
@@ -129,6 +128,7 @@ func (s *service) openGate(ctx context.Context) error {
 		return err
 	}
 	maps.Copy(handlers, hooks)
+	maps.Copy(handlers, s.keeper.handlers())
 	s.runner = store.NewRunner(s.store, store.RunnerOptions{Handlers: handlers, Backoff: s.cfg.backoff, Logger: s.log})
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -70,7 +71,32 @@ func createOnce(path string, body []byte) error {
 	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	return syncDir(filepath.Dir(path))
+}
+
+// ReplaceKey puts the file of the next key in the place of the one before,
+// whole or not at all. The key before is gone afterwards: nothing needs it.
+func ReplaceKey(next, path string) error {
+	err := os.Rename(next, path)
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "the ledger's next key %s cannot take the place of %s", next, path)
+	}
 	return nil
+}
+
+// syncDir makes a name durable where the system can.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := d.Sync(); err != nil && runtime.GOOS != "windows" {
+		return errors.Join(err, d.Close())
+	}
+	return d.Close()
 }
 
 // VerifierKey is the public key in the form of C2SP signed notes:

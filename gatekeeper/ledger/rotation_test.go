@@ -78,6 +78,18 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// One rotation right after the other.
+func TestRotationTwice(t *testing.T) {
+	b := newBook(t, 1)
+	b.add(t, 1)
+	b.rotate(t, 1, 2)
+	last := b.rotate(t, 2, 3)
+	b.add(t, 1)
+	if r, err := ledger.Verify(t.Context(), b, ledger.VerifyOptions{VerifierKey: b.key}); err != nil || r.Keys[len(r.Keys)-1].Key != last {
+		t.Fatalf("%+v, %v", r.Keys, err)
+	}
+}
+
 // A rotation that was rolled back leaves the old key in force.
 func TestRotationRolledBack(t *testing.T) {
 	b := newBook(t, 1)

@@ -30,7 +30,8 @@ type Signer struct {
 	mu      sync.Mutex
 	current *signingKey
 	next    *signingKey // prepared for a rotation
-	rotates int64       // the size at which next takes over, if that append was committed; 0: none
+	heir    *signingKey // of a rotation that was signed: takes over at size rotates, if that append was committed
+	rotates int64       // 0: none
 }
 
 // signingKey is a key with its public form.
@@ -54,7 +55,7 @@ func (s *Signer) Adopt(key ed25519.PrivateKey) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current, s.next, s.rotates = k, nil, 0
+	s.current, s.next, s.heir, s.rotates = k, nil, nil, 0
 	return nil
 }
 
@@ -122,9 +123,9 @@ var errNoKey = gatekeeper.Errorf(gatekeeper.CodeUnavailable, "the ledger has no 
 // rotate to it.
 func (s *Signer) signers(size int64, leaves [][]byte) ([]note.Signer, error) {
 	if s.rotates > 0 && size >= s.rotates {
-		s.current, s.next = s.next, nil
+		s.current = s.heir
 	}
-	s.rotates = 0
+	s.heir, s.rotates = nil, 0
 	signers := []note.Signer{s.current}
 	for _, leaf := range leaves {
 		if !isRotation(leaf) {
@@ -137,7 +138,7 @@ func (s *Signer) signers(size int64, leaves [][]byte) ([]note.Signer, error) {
 		if len(signers) > 1 || s.next == nil || r.From != s.current.verifier || r.To != s.next.verifier {
 			return nil, gatekeeper.Errorf(gatekeeper.CodeUnavailable, "the ledger's key cannot rotate to one that was not prepared")
 		}
-		signers, s.rotates = append(signers, s.next), size+int64(len(leaves))
+		signers, s.heir, s.rotates = append(signers, s.next), s.next, size+int64(len(leaves))
 	}
 	return signers, nil
 }

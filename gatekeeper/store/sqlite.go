@@ -64,7 +64,7 @@ func OpenSQLite(ctx context.Context, o Options) (*SQLite, error) {
 	}
 	unlock, err := lockFile(o.Path + ".lock")
 	if err != nil {
-		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "database %s is in use by another process; SQLite serves one, use postgres: for several replicas", o.Path)
+		return nil, gatekeeper.Wrap(errors.Join(ErrInUse, err), gatekeeper.CodeUnavailable, "database %s is in use by another process; SQLite serves one, use postgres: for several replicas", o.Path)
 	}
 	s := &SQLite{o: o, unlock: unlock, ops: make(chan *op, 4096), stop: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1)}
 	if err := s.open(ctx); err != nil {
@@ -85,7 +85,7 @@ func (s *SQLite) open(ctx context.Context) error {
 		return gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "database %s cannot be made or read", s.o.Path)
 	}
 	var err error
-	if s.write, err = sql.Open("sqlite", dsn(s.o.Path, "rwc", "synchronous(FULL)", "journal_mode(WAL)", "foreign_keys(ON)")); err != nil {
+	if s.write, err = sql.Open("sqlite", dsn(s.o.Path, "rwc", "synchronous(FULL)", "journal_mode(WAL)", "foreign_keys(ON)", "secure_delete(ON)")); err != nil {
 		return unavailable(err)
 	}
 	s.write.SetMaxOpenConns(1)

@@ -19,10 +19,11 @@ func (t *tx) enqueue(w gatekeeper.Work) error {
 		at = t.now
 	}
 	t.worked = true
-	return t.exec(`INSERT INTO work (kind, key, payload, run_at) VALUES (?, ?, ?, ?)
-		ON CONFLICT (kind, key) DO UPDATE SET payload = excluded.payload, run_at = min(run_at, excluded.run_at), generation = generation + 1`,
-		w.Kind, w.Key, payload(w.Payload), at.UnixNano())
+	return t.exec(enqueueWork, w.Kind, w.Key, payload(w.Payload), at.UnixNano())
 }
+
+const enqueueWork = `INSERT INTO work (kind, key, payload, run_at) VALUES (?, ?, ?, ?)
+	ON CONFLICT (kind, key) DO UPDATE SET payload = excluded.payload, run_at = min(run_at, excluded.run_at), generation = generation + 1`
 
 func payload(p json.RawMessage) any {
 	if p == nil {
