@@ -61,8 +61,10 @@ type Finder interface {
 type Filter struct {
 	States     []State
 	Repository string // see RepositoryKey
-	Rule       string
-	Limit      int // 0: 100
+	// Environment is compared without regard to case.
+	Environment string
+	Rule        string
+	Limit       int // 0: 100
 }
 
 // OpenKey says which requests matter when one is opened.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/githubbox"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
 	"github.com/gatekeeper-ci/gatekeeper/webhook/github"
 )
@@ -415,5 +416,45 @@ func TestGitHubTeamApproves(t *testing.T) {
 	r, err := p.svc.store.Get(t.Context(), p.approvedRequest(t))
 	if err != nil || len(r.Votes) != 1 || r.Votes[0].Person.Slack != "U0BOB" {
 		t.Errorf("votes are %+v, %v", r.Votes, err)
+	}
+}
+
+// A message is never late because GitHub is slow: it is posted, and then
+// shows what is being deployed. The commit shows the wait, too.
+func TestMessageIsEnriched(t *testing.T) {
+	var release func()
+	p, box := stageWithGitHub(t, func(s *stage, box *githubbox.GitHub) {
+		s.cfg.backoff = 10 * time.Millisecond
+		box.Commit(githubbox.Commit{SHA: deploySHA, Message: "Round refunds <!channel>", Author: &githubbox.User{Login: "alice", ID: 11}}, 0)
+		box.Compare("main", deploySHA, githubbox.Comparison{Status: "ahead"})
+		release = box.Hold("GET /repos/{owner}/{repo}/commits/{sha}")
+	})
+	done := p.step(t, nil)
+	m := p.asked(t)
+	if text := m.Words(); strings.Contains(text, "Round refunds") {
+		t.Fatalf("the message shows what GitHub has not told: %s", text)
+	}
+	release()
+	if _, err := p.slack.WaitMessage(t.Context(), func(m slackbox.Message) bool {
+		text := m.Words()
+		return strings.Contains(text, "Round refunds <!channel>") && strings.Contains(text, "the commit is not on main")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.decide(t.Context(), m, "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.code != 0 {
+		t.Fatalf("exit %d\n%s", got.code, got.stderr)
+	}
+	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 {
+		t.Errorf("%d messages were posted, want one", n)
+	}
+	if !box.Wait(t.Context().Done(), func() bool {
+		checks := box.Checks()
+		return len(checks) == 1 && checks[0].Conclusion == "success" && checks[0].Name == "Gatekeeper: production" &&
+			strings.HasPrefix(checks[0].DetailsURL, p.cfg.URL+"/requests/req_") && strings.Contains(checks[0].Output.Title, "Approved by Bob")
+	}) {
+		t.Errorf("the commit shows %+v", box.Checks())
 	}
 }

@@ -123,7 +123,8 @@ func (s *service) openGate(ctx context.Context) error {
 	}
 	handlers := s.gate.Handlers()
 	maps.Copy(handlers, s.slack.Handlers())
-	hooks, err := s.openWebhook(ctx)
+	handlers[gatekeeper.WorkMessage] = s.shownOnCommit(handlers[gatekeeper.WorkMessage])
+	hooks, err := s.githubWork(ctx)
 	if err != nil {
 		return err
 	}

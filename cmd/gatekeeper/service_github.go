@@ -13,6 +13,8 @@ import (
 // every part of it is empty.
 type githubSide struct {
 	client     *github.Client
+	enrich     *github.Enrich
+	checks     *github.OnCommit
 	protection *github.Protection
 	webhook    *github.Webhook // nil: no webhook_secret, so none are taken
 }
@@ -32,6 +34,8 @@ func (s *service) openGitHub() error {
 		return err
 	}
 	s.github.client = client
+	s.github.enrich = &github.Enrich{Client: client, Memory: s.store, Logger: s.log}
+	s.github.checks = &github.OnCommit{Client: client, Memory: s.store, PublicURL: s.cfg.URL, Logger: s.log}
 	return nil
 }
 
@@ -51,10 +55,24 @@ func (s *service) deployments() gatekeeper.Deployments {
 	return s.github.client
 }
 
+// githubWork is the durable work that a GitHub App causes.
+func (s *service) githubWork(ctx context.Context) (map[string]gatekeeper.WorkHandler, error) {
+	if s.github.client == nil {
+		return nil, nil
+	}
+	handlers, err := s.openWebhook(ctx)
+	if handlers == nil {
+		handlers = map[string]gatekeeper.WorkHandler{}
+	}
+	maps.Copy(handlers, s.github.enrich.Handlers())
+	maps.Copy(handlers, s.github.checks.Handlers())
+	return handlers, err
+}
+
 // openWebhook begins to take webhooks, where they can be told from forged
 // ones, and looks for what waited while none were taken.
 func (s *service) openWebhook(ctx context.Context) (map[string]gatekeeper.WorkHandler, error) {
-	if s.cfg.GitHub == nil || s.cfg.GitHub.WebhookSecret == "" {
+	if s.cfg.GitHub.WebhookSecret == "" {
 		return nil, nil
 	}
 	var err error
@@ -86,5 +104,19 @@ func (s *service) subscriptions() github.Subscriptions {
 func (s *service) handleGitHub(mux *http.ServeMux) {
 	if s.github.webhook != nil {
 		mux.Handle("POST /webhook/github", s.github.webhook)
+	}
+}
+
+// shownOnCommit has each change of a request shown on its commit as well,
+// where an App is configured: what makes a message stale makes a check run so.
+func (s *service) shownOnCommit(next gatekeeper.WorkHandler) gatekeeper.WorkHandler {
+	if s.github.checks == nil {
+		return next
+	}
+	return func(ctx context.Context, w gatekeeper.Work) error {
+		if err := s.github.checks.Want(ctx, w.Key); err != nil && gatekeeper.CodeOf(err) != gatekeeper.CodeNotFound {
+			s.log.WarnContext(ctx, "a request is not shown on its commit", "request", w.Key, "error", err)
+		}
+		return next(ctx, w)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 func (s *service) slackOptions() slack.Options {
 	o := s.cfg.slackOptions()
-	o.Memory, o.Logger = s.store, s.log
+	o.Memory, o.Logger, o.Context = s.store, s.log, s.deployed
 	return o
 }
 

@@ -94,7 +94,7 @@ func (s *SQLite) Find(ctx context.Context, f Filter) ([]gatekeeper.Request, erro
 			args = append(args, string(state))
 		}
 	}
-	for column, value := range map[string]string{"repository": f.Repository, "rule": f.Rule} {
+	for column, value := range map[string]string{"repository": f.Repository, "rule": f.Rule, "environment": gatekeeper.FoldEnvironment(f.Environment)} {
 		if value != "" {
 			where, args = append(where, column+" = ?"), append(args, value)
 		}

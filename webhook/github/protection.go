@@ -31,6 +31,7 @@ type Memory interface {
 	Note(ctx context.Context, kind, key string) ([]byte, error)
 	SetNote(ctx context.Context, kind, key string, value []byte) error
 	Record(ctx context.Context, c gatekeeper.Change) error
+	Get(ctx context.Context, id string) (gatekeeper.Request, error)
 	gatekeeper.Finder
 }
 

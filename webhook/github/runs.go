@@ -99,8 +99,8 @@ func authors(commits []*github.RepositoryCommit) ([]gatekeeper.Account, error) {
 
 func (c *Client) of(ctx context.Context, w gatekeeper.Workload) (*github.Client, string, string, error) {
 	owner, repo, ok := strings.Cut(w.Repository, "/")
-	if w.IssuerType != "github" || !ok {
-		return nil, "", "", gatekeeper.Errorf(gatekeeper.CodeUnavailable, "%s is no repository of GitHub", w.Repository)
+	if !ok || !c.knows(w) { // another GitHub may have a repository of that name
+		return nil, "", "", gatekeeper.Errorf(gatekeeper.CodeUnavailable, "%s is no repository of the configured GitHub", w.Repository)
 	}
 	client, err := c.installation(ctx, owner, repo)
 	return client, owner, repo, err

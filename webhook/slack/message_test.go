@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,18 @@ func messages() map[string]struct {
 		Commits: []Commit{{SHA: testSHA, Title: "Round refunds half to even", Author: "alice"}, {SHA: "0123456789abcdef", Title: "Add *bold* <!channel>", Author: "eve"}}}
 	rich.People = gatekeeper.People{{Name: "Alice Liddell", Slack: "U0ALICE", GitHub: "alice"}}
 	add("pending-context", pending("req_1"), rich)
+
+	whole := rich
+	whole.Context = &Context{
+		Title: "Round refunds half to even", Authors: []string{"alice", "eve"}, Branch: "⚠️ the commit is not on main", ReRunBy: "bob",
+		Pull:   &Pull{Number: 12, Title: "Round *refunds*", Author: "alice", URL: "https://github.com/acme/payments/pull/12", ApprovedBy: []string{"bob", "carol"}, ChangesWantedBy: []string{"dave"}},
+		Checks: &Checks{Passed: 12, Running: 1, Failed: []string{"lint"}}, Compare: "https://github.com/acme/payments/compare/a...b",
+		Commits: []Commit{{SHA: testSHA, Title: "Round refunds half to even", Author: "alice"}}, Behind: 2, Diff: "12 files, +340 −12",
+	}
+	add("pending-context-whole", pending("req_1"), whole)
+	same := rich
+	same.Context = &Context{Title: "Round refunds half to even", Unchanged: true, Pull: &Pull{Number: 12, Title: "Round", Author: "alice", URL: "javascript:alert(1)"}}
+	add("pending-context-same", pending("req_1"), same)
 
 	add("approved", approved(), page)
 	lapsed := page
@@ -189,7 +202,11 @@ func TestLimits(t *testing.T) {
 		r.Votes = append(r.Votes, vote("U0BOB", long, gatekeeper.Approve, 0), vote("no id", long, gatekeeper.Approve, 0))
 		r.Redemptions = append(r.Redemptions, gatekeeper.Redemption{Job: long, Credential: long, Detail: long, State: gatekeeper.RedemptionFailed})
 	}
-	c := Context{Title: long, More: 5, Compare: "https://x/" + long}
+	names := slices.Repeat([]string{long}, 50)
+	c := Context{
+		Title: long, More: 5, Compare: "https://x/" + long, Authors: names, Branch: long, ReRunBy: long, Diff: long,
+		Pull: &Pull{Title: long, Author: long, URL: "https://x/" + long, ApprovedBy: names, ChangesWantedBy: names}, Checks: &Checks{Failed: names},
+	}
 	for range 100 {
 		c.Commits = append(c.Commits, Commit{long, long, long})
 	}

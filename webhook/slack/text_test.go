@@ -61,7 +61,11 @@ func haunted(s string) (gatekeeper.Request, View) {
 	r.Votes[0].Person.Name, r.Votes[0].Person.Slack, r.Votes[0].Reason = s, s, s
 	r.Rule.Approval.Groups[0].Name, r.Initiators.Why = s, s
 	r.Redemptions = []gatekeeper.Redemption{{Job: s, Credential: s, Detail: s, State: gatekeeper.RedemptionFailed}}
-	return r, View{Context: &Context{Title: s, Compare: "https://github.com/" + s, Commits: []Commit{{s, s, s}}}}
+	names := []string{s, s}
+	return r, View{Context: &Context{
+		Title: s, Compare: "https://github.com/" + s, Commits: []Commit{{s, s, s}}, Authors: names, Branch: s, ReRunBy: s, Diff: s,
+		Pull: &Pull{Number: 12, Title: s, Author: s, URL: "https://github.com/" + s, ApprovedBy: names, ChangesWantedBy: names}, Checks: &Checks{Failed: names},
+	}}
 }
 
 // Threats row 28: strangers' text never reaches Slack's parser: what is
@@ -91,7 +95,7 @@ func harmless(t interface{ Errorf(string, ...any) }, m Message, s string) {
 			}
 			rest = next
 		}
-		stars := strings.NewReplacer("*Approved*", "", "*Denied*", "", "*Revoked*", "", "*1 commits*", "", "*Approvals:*", "").Replace(text)
+		stars := strings.NewReplacer("*Approved*", "", "*Denied*", "", "*Revoked*", "", "*1 commit*", "", "*Approvals:*", "").Replace(text)
 		if i := strings.Index(stars, ":*"); i >= 0 && strings.HasPrefix(stars, "*") { // a group's name of ours: *name:*
 			stars = stars[1:i] + stars[i+2:]
 		}

@@ -73,6 +73,7 @@ func (g *GitHub) appCalls() {
 	g.asApp("GET /orgs/{org}/installation", g.orgInstallation)
 	g.asApp("POST /app/installations/{id}/access_tokens", g.accessToken)
 	g.installed("DELETE /installation/token", "", g.revokeToken)
+	g.installed("GET /repos/{owner}/{repo}", "metadata:read", g.repository)
 	g.installed("GET /installation/repositories", "metadata:read", g.repositories)
 }
 
@@ -151,6 +152,14 @@ func (g *GitHub) repositories(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	answer(w, http.StatusOK, map[string]any{"total_count": len(all), "repositories": page(w, r, all)})
+}
+
+func (g *GitHub) repository(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if repo := g.of(w, r); repo != nil {
+		answer(w, http.StatusOK, repo.json())
+	}
 }
 
 func (g *GitHub) names() []string {

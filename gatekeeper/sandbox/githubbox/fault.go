@@ -19,6 +19,7 @@ type faults struct {
 	next1  map[string][]Fault // by pattern, first come
 	once   *Fault             // for each pattern, its first call
 	failed map[string]bool
+	held   map[string]chan struct{} // by pattern: answered when closed
 }
 
 func (f *faults) next(pattern string) (Fault, bool) {
@@ -56,6 +57,23 @@ func (g *GitHub) Fail(status int) {
 	g.faults.always = nil
 	if status != 0 {
 		g.faults.always = &Fault{Status: status}
+	}
+}
+
+// Hold keeps a pattern's calls unanswered until release is called.
+func (g *GitHub) Hold(pattern string) (release func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.faults.held == nil {
+		g.faults.held = map[string]chan struct{}{}
+	}
+	hold := make(chan struct{})
+	g.faults.held[pattern] = hold
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.faults.held, pattern)
+		close(hold)
 	}
 }
 

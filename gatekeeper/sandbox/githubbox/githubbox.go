@@ -159,7 +159,9 @@ func page[T any](w http.ResponseWriter, r *http.Request, all []T) []T {
 	if to < len(all) {
 		q := r.URL.Query()
 		q.Set("page", jsonNumber(number+1))
-		w.Header().Set("Link", "<http://"+r.Host+r.URL.Path+"?"+q.Encode()+`>; rel="next"`)
+		next := "<http://" + r.Host + r.URL.Path + "?" + q.Encode() + `>; rel="next"`
+		q.Set("page", jsonNumber((len(all)+size-1)/size))
+		w.Header().Set("Link", next+", <http://"+r.Host+r.URL.Path+"?"+q.Encode()+`>; rel="last"`)
 	}
 	return all[from:to]
 }

@@ -88,6 +88,16 @@ func (g *GitHub) guarded(pattern string, h func(http.ResponseWriter, *http.Reque
 	return func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		g.calls[r.URL.Path]++
+		hold := g.faults.held[pattern]
+		g.tell()
+		g.mu.Unlock()
+		if hold != nil {
+			select {
+			case <-hold:
+			case <-r.Context().Done():
+			}
+		}
+		g.mu.Lock()
 		fault, failing := g.faults.next(pattern)
 		left := g.limit
 		if g.limit > 0 {

@@ -42,6 +42,8 @@ func find(t *testing.T, b Backend) {
 		"pending":            {gatekeeper.Filter{States: []gatekeeper.State{gatekeeper.Pending}}, []string{"req_4", "req_2", "req_0"}},
 		"two states":         {gatekeeper.Filter{States: []gatekeeper.State{gatekeeper.Pending, gatekeeper.Denied}, Limit: 2}, []string{"req_4", "req_3"}},
 		"no such state":      {gatekeeper.Filter{States: []gatekeeper.State{gatekeeper.Revoked}}, nil},
+		"environment":        {gatekeeper.Filter{Environment: "PRODUCTION", Limit: 1}, []string{"req_4"}},
+		"other environment":  {gatekeeper.Filter{Environment: "staging"}, nil},
 		"the newest":         {gatekeeper.Filter{Limit: 1}, []string{"req_4"}},
 		"rule":               {gatekeeper.Filter{Rule: "r", Limit: 1}, []string{"req_4"}},
 		"another rule":       {gatekeeper.Filter{Rule: "other"}, nil},
