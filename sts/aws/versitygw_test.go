@@ -116,7 +116,7 @@ func documented(t *testing.T, way string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile("(?s)\n## " + way + "\n.*?```json\n(.*?)```").FindSubmatch(page)
+	found := regexp.MustCompile("(?s)\n### " + way + "\n.*?```json\n(.*?)```").FindSubmatch(page)
 	if found == nil {
 		t.Fatalf("docs/credentials.md has no trust policy for %s", way)
 	}

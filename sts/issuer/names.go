@@ -22,7 +22,7 @@ func Tags(g gatekeeper.Grant) [][2]string {
 	r, w := g.Request(), g.Workload()
 	var tags [][2]string
 	for _, t := range [][2]string{
-		{"repository", w.Repository}, {"environment", r.Environment}, {"run", w.RunID}, {"request", r.ID},
+		{"repository", w.Repository}, {"environment", gatekeeper.FoldEnvironment(r.Environment)}, {"run", w.RunID}, {"request", r.ID},
 		{"rule", r.Rule.Name}, {"approvers", strings.Join(Approvers(r), "+")}, {"ref", w.Ref}, {"sha", w.SHA},
 	} {
 		if value := keep(t[1], " _.:/=+-@", 256); value != "" {
