@@ -121,6 +121,9 @@ func followUp(old, next Request) []Work {
 		return work // nobody was asked, so there is no message
 	}
 	work = append(work, messageWork(next.ID))
+	if end := next.lastEnd(); end.After(old.lastEnd()) {
+		work = append(work, expireWork(next.ID, end))
+	}
 	if old.State == Pending && next.State == Approved {
 		work = append(work, expireWork(next.ID, next.RedeemBefore))
 	}

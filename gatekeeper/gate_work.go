@@ -31,7 +31,11 @@ func (g *Gate) expire(ctx context.Context, w Work) error {
 	case g.Now().Before(r.RedeemBefore):
 		return g.Store.Record(ctx, Change{Work: []Work{expireWork(r.ID, r.RedeemBefore)}})
 	}
-	return g.Store.Record(ctx, Change{Work: []Work{messageWork(r.ID)}})
+	work := []Work{messageWork(r.ID)}
+	if end := r.lastEnd(); g.Now().Before(end) { // until then its credentials can be revoked
+		work = append(work, expireWork(r.ID, end))
+	}
+	return g.Store.Record(ctx, Change{Work: work})
 }
 
 func (g *Gate) settleWork(ctx context.Context, w Work) error {

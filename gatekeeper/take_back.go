@@ -70,9 +70,14 @@ func (r Request) nothingToTake(now time.Time) string {
 	return ""
 }
 
-// TakeBack asks for the revocation of all that was handed out, for an
-// operator: people come through [Request.Vote].
+// TakeBack asks for the revocation of all that was handed out, or revokes an
+// approval that nobody redeemed, for an operator: people come through
+// [Request.Vote].
 func (r Request) TakeBack(by Actor, reason string, now time.Time) (Request, []Event, error) {
+	if r.State == Approved && !r.Redeemed() {
+		r.DenyReason = reason
+		return r.end(Revoked, EventRequestRevoked, by, now, map[string]any{"reason": reason})
+	}
 	if why := r.nothingToTake(now); why != "" {
 		return r, nil, Errorf(CodeInvalidRequest, "there is nothing to revoke: %s", why)
 	}
@@ -119,6 +124,17 @@ func (r Request) takenBack(v Vote, now time.Time) (Request, []Event, error) {
 	counted := r.voteEvent(EventVoteCounted, v, "")
 	r, event := r.takeBack(personActor(v.Person), v.Reason, now)
 	return r, []Event{counted, event}, nil
+}
+
+// lastEnd is when the last of the credentials ends; zero: none was handed out.
+func (r Request) lastEnd() time.Time {
+	var end time.Time
+	for _, d := range r.Redemptions {
+		if d.State == RedemptionSucceeded && d.ExpiresAt.After(end) {
+			end = d.ExpiresAt
+		}
+	}
+	return end
 }
 
 // owed says whether revocations wait to be carried out.

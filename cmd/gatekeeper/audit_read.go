@@ -90,6 +90,9 @@ func tellEvent(w world, index int64, e gatekeeper.Event) {
 		return
 	}
 	fmt.Fprintf(w.stdout, "  %6d  %s  %-22s %-28s %s\n", index, e.Time.UTC().Format("2006-01-02 15:04:05.000"), oneLine(string(e.Type)), oneLine(who(e.Actor)), oneLine(ledger.Tell(e)))
+	if todo, ok := e.Data["todo"].(string); ok { // what people have to do themselves, ready to paste
+		fmt.Fprintf(w.stdout, "\n%s\n\n", manyLines(todo))
+	}
 }
 
 func who(a gatekeeper.Actor) string {

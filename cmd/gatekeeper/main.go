@@ -85,6 +85,7 @@ func commands(w world) []*cli.Command {
 		demoCommand(w),
 		keysCommand(w),
 		requestCommand(w),
+		revokeCommand(w),
 		rulesCommand(w),
 		serveCommand(w),
 		passkeysCommand(w),

@@ -115,7 +115,7 @@ func (f Format) Checkpoint(note []byte, at time.Time) (Record, error) {
 func refusedType(t gatekeeper.EventType) bool {
 	return slices.Contains([]gatekeeper.EventType{
 		gatekeeper.EventRequestRefused, gatekeeper.EventVoteRefused, gatekeeper.EventRedemptionRefused, gatekeeper.EventRedemptionFailed,
-		gatekeeper.EventRedemptionUnknown, gatekeeper.EventRequestDenied, gatekeeper.EventRulesRejected, gatekeeper.EventPasskeyRefused, gatekeeper.EventPersonRefused,
+		gatekeeper.EventRedemptionUnknown, gatekeeper.EventRevocationFailed, gatekeeper.EventRequestDenied, gatekeeper.EventRulesRejected, gatekeeper.EventPasskeyRefused, gatekeeper.EventPersonRefused,
 	}, t)
 }
 

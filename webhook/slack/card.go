@@ -43,7 +43,7 @@ func (s *Slack) choices(via, user string, e gatekeeper.InboxItem) []slackgo.Bloc
 		switch button.ActionID {
 		case actionApprove, actionApproveReason:
 			return e.Why != ""
-		case actionDeny, actionRevoke:
+		case actionDeny, actionRevoke, actionRevokeCredentials:
 			return !e.Mine
 		}
 		return false

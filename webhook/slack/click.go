@@ -176,6 +176,7 @@ func (s *Slack) refused(ctx context.Context, r gatekeeper.Request, c click, why 
 func sentence(c click, why string) string {
 	what := map[gatekeeper.Choice]string{
 		gatekeeper.Approve: "Your approval", gatekeeper.Deny: "Your denial", gatekeeper.Revoke: "Your revocation",
+		gatekeeper.RevokeCredentials: "Your revocation of the credentials",
 	}[c.Choice]
 	return what + " does not count: " + strings.TrimRight(why, ".") + "."
 }

@@ -37,7 +37,7 @@ func (s *Slack) clicked(ctx context.Context, p payload) error {
 		return err
 	}
 	switch a.ID {
-	case actionApprove, actionRevoke:
+	case actionApprove, actionRevoke, actionRevokeCredentials:
 		return s.record(ctx, c)
 	}
 	if p.TriggerID == "" {
@@ -58,6 +58,8 @@ func choice(actionID string) (gatekeeper.Choice, bool) {
 		return gatekeeper.Deny, true
 	case actionRevoke:
 		return gatekeeper.Revoke, true
+	case actionRevokeCredentials:
+		return gatekeeper.RevokeCredentials, true
 	}
 	return "", false
 }

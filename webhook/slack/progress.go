@@ -78,7 +78,7 @@ func handedOut(r gatekeeper.Request, v View) []slackgo.Block {
 		}
 		blocks = append(blocks, small(words(what), words("job "+line(strings.TrimPrefix(d.Job, "job:"), 60)), markup(date(d.At))))
 	}
-	return blocks
+	return append(blocks, revocations(r, v)...)
 }
 
 // footer is the deadline while there is one, and the id to search for.
@@ -107,6 +107,8 @@ func buttons(r gatekeeper.Request, v View) []slackgo.BlockElement {
 		out = append(out, button(actionDeny, r.ID, "Deny").WithStyle(slackgo.StyleDanger))
 	case revocable(r, v):
 		out = append(out, button(actionRevoke, r.ID, "Revoke").WithStyle(slackgo.StyleDanger).WithConfirm(sure()))
+	case credentialsRevocable(r, v):
+		out = append(out, revokeCredentialsButton(r))
 	}
 	if v.PublicURL != "" {
 		out = append(out, button(actionDetails, "", "Details").WithURL(pageOf(v.PublicURL, r.ID)))
