@@ -22,13 +22,14 @@ type Typed struct {
 }
 
 // Command sends a slash command and shows what the app answers, privately
-// unless it says in_channel. An error means that Slack has no such command.
+// unless it says in_channel. An error means that Slack has no such command:
+// the app has none of this name, or lacks the scope "commands".
 func (w *Workspace) Command(ctx context.Context, t Typed) (Delivery, error) {
 	name, text, _ := strings.Cut(t.Text, " ")
 	w.mu.Lock()
 	u, isUser := w.user(t.User)
 	in, isChannel := w.channel(t.Channel)
-	_, isCommand := get(w.commands, func(c Command) bool { return c.Name == name })
+	_, isCommand := get(w.commands, func(c Command) bool { return c.Name == name && w.granted("commands") })
 	if !isUser || !isChannel || !isCommand {
 		w.mu.Unlock()
 		return Delivery{}, fmt.Errorf("slackbox: %q is not a command that %q can give in %q", name, t.User, t.Channel)

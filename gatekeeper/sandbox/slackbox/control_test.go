@@ -47,7 +47,7 @@ func TestControl(t *testing.T) {
 	if r := b.must("users.info", m{"user": "U0BOB"}); r.body["user"].(m)["deleted"] != true {
 		t.Errorf("deactivated: %v", r.body)
 	}
-	do("scopes", m{"scopes": []string{"chat:write"}})
+	do("scopes", m{"scopes": []string{"chat:write", "commands"}})
 	if r := b.call("users.info", m{"user": "U0BOB"}); r.code() != "missing_scope" {
 		t.Errorf("scopes: %v", r.body)
 	}

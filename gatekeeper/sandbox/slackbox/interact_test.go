@@ -317,6 +317,11 @@ func TestCommand(t *testing.T) {
 	if n := b.Notices(); len(n) != 1 || n[0].Text != "/gatekeeper failed with the error “dispatch_failed”" {
 		t.Errorf("notices: %+v", n)
 	}
+	b.SetScopes("chat:write")
+	if _, err := b.Command(t.Context(), slackbox.Typed{User: "U0BOB", Channel: "C0DEPLOYS", Text: "/gatekeeper help"}); err == nil {
+		t.Error("an app without the scope has its command")
+	}
+	b.SetScopes(slackbox.AllScopes()...)
 	if _, err := b.Command(t.Context(), slackbox.Typed{User: "U0BOB", Channel: "C0DEPLOYS", Text: "/other"}); err == nil {
 		t.Error("a command that the app has not was sent")
 	}

@@ -14,7 +14,12 @@ func (w *Workspace) items(me User, channel, root string, now time.Time) []item {
 		inThread := m.ThreadTS != "" && m.ThreadTS != m.TS
 		here := root == "" && (!inThread || m.Broadcast) || root != "" && inThread && m.ThreadTS == root
 		if m.Channel == channel && here && !m.Deleted && (m.Ephemeral == "" || m.Ephemeral == me.ID) {
-			out = append(out, w.item(m, me, now))
+			i := w.item(m, me, now)
+			i.AlsoSent = inThread && m.Broadcast && root != ""
+			if inThread && root == "" {
+				i.ReplyTo, i.ThreadAt, i.Count = w.opening(m), at(me.ID, m.Channel, m.ThreadTS), 0
+			}
+			out = append(out, i)
 		}
 	}
 	if root == "" {
@@ -31,6 +36,20 @@ func (w *Workspace) items(me User, channel, root string, now time.Time) []item {
 			out[i].At.Sub(before.At) < 5*time.Minute && len(out[i].Blocks) == 0 && len(before.Blocks) == 0
 	}
 	return out
+}
+
+// opening is what the thread of a reply is about.
+func (w *Workspace) opening(reply *Message) string {
+	root := w.message(reply.Channel, reply.ThreadTS)
+	if root == nil || root.Deleted {
+		return "a message that was deleted"
+	}
+	for _, b := range root.Blocks {
+		if text := textOf(b["text"]); kindOf(b) == "header" && text != "" {
+			return text
+		}
+	}
+	return root.Text
 }
 
 func dayName(t, now time.Time) string {

@@ -32,9 +32,10 @@ type page struct {
 // face is somebody to act as.
 type face struct {
 	User
-	Note string // guest, deactivated, …
-	Mine bool
-	URL  string
+	Note   string // guest, deactivated, …
+	Mine   bool
+	Unread int // messages of the app to them
+	URL    string
 }
 
 // place is a line of the sidebar.
@@ -60,6 +61,8 @@ type item struct {
 	Count    int
 	LastSeen string
 	ThreadAt string // URL
+	ReplyTo  string // a broadcast reply in the channel: what it replies to
+	AlsoSent bool   // a broadcast reply in its thread
 	Notice   string
 	NoticeID string
 }
@@ -97,7 +100,7 @@ func (w *Workspace) look(as, in, root string) (page, renderer) {
 	p.In = in
 	for _, u := range w.users {
 		if !u.Bot {
-			p.People = append(p.People, face{User: u, Note: shortNote(u), Mine: u.ID == me.ID, URL: at(u.ID, w.sameFor(u, in), "")})
+			p.People = append(p.People, face{User: u, Note: shortNote(u), Mine: u.ID == me.ID, Unread: w.unreadOfApp(u), URL: at(u.ID, w.sameFor(u, in), "")})
 		}
 	}
 	w.enter(&p, me, in, dm)
@@ -113,7 +116,9 @@ func (w *Workspace) look(as, in, root string) (page, renderer) {
 		p.Items = w.items(me, in, "", now)
 	}
 	if r := w.message(in, root); root != "" && r != nil {
-		p.Thread = &thread{Root: w.item(r, me, now), Replies: w.items(me, in, root, now), Close: at(me.ID, in, "")}
+		first := w.item(r, me, now)
+		first.Count = 0 // the thread is open
+		p.Thread = &thread{Root: first, Replies: w.items(me, in, root, now), Close: at(me.ID, in, "")}
 	}
 	if v := w.modal(me.ID); v != nil {
 		shown := *v
@@ -239,6 +244,17 @@ func (w *Workspace) unread(me User, c Channel) (some bool, mentions int) {
 		}
 	}
 	return some, mentions
+}
+
+// unreadOfApp counts the app's messages that a person has not seen. A direct
+// conversation that there is not yet has none.
+func (w *Workspace) unreadOfApp(u User) int {
+	c, ok := get(w.channels, func(c Channel) bool { return c.IM == u.ID })
+	if !ok {
+		return 0
+	}
+	_, n := w.unread(u, c)
+	return n
 }
 
 // servePage renders the page, or the part of it that changes.

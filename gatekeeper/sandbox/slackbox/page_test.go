@@ -162,3 +162,24 @@ func TestLoopbackOnly(t *testing.T) {
 		}
 	}
 }
+
+// A reply that is broadcast says in the channel what it replies to, and in its
+// thread that the channel has it, too.
+func TestPageShowsThreads(t *testing.T) {
+	b := start(t, nil)
+	root := b.must("chat.postMessage", deployment("req_1")).str("ts")
+	b.must("chat.postMessage", m{"channel": "C0DEPLOYS", "thread_ts": root, "text": "still waits", "reply_broadcast": true})
+	b.must("chat.postMessage", m{"channel": "C0DEPLOYS", "thread_ts": root, "text": "in the thread alone"})
+	b.must("chat.postMessage", m{"channel": "U0CAROL", "text": "for you"})
+	_, channel := b.get("?as=U0BOB&in=C0DEPLOYS", nil)
+	if !strings.Contains(channel, "replied to a thread: ") || !strings.Contains(channel, "still waits") || strings.Contains(channel, "in the thread alone") || !strings.Contains(channel, "2 replies") {
+		t.Errorf("the channel shows %s", channel)
+	}
+	if !strings.Contains(channel, `<b>Carol</b> <b class="count">1</b>`) {
+		t.Error("who has something unread is not seen among the people")
+	}
+	_, thread := b.get("?as=U0BOB&in=C0DEPLOYS&thread="+root, nil)
+	if strings.Count(thread, "Also sent to the channel") != 1 || !strings.Contains(thread, "in the thread alone") {
+		t.Errorf("the thread shows %s", thread)
+	}
+}
