@@ -11,7 +11,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/chromium"
-	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
 
 var updateScreenshots = flag.Bool("update-screenshots", false, "make the pictures of docs/slack.md anew, by the real service and the sandbox's Slack")
@@ -98,7 +97,7 @@ func takePictures(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.visit("U0CAROL", "C0PAYMENTS", 1000, 640)
-	look(t, s.ctx, chromedp.SendKeys(".composer textarea", "/gatekeeper pending\r"), chromedp.WaitVisible("[data-ephemeral]"))
+	look(t, s.ctx, chromedp.SendKeys(".composer textarea", "/gatekeeper pending"), chromedp.Click(".composer .send"), chromedp.WaitVisible("[data-ephemeral]"))
 	s.shoot("slack-pending")
 	if err := s.decide(t.Context(), m, "U0CAROL", "approve"); err != nil {
 		t.Fatal(err)
@@ -109,5 +108,4 @@ func takePictures(t *testing.T) {
 	s.visit("U0BOB", "C0DEPLOYS", 1000, 640)
 	look(t, s.ctx, chromedp.WaitNotPresent(`[data-action-id=gatekeeper_approve]`))
 	s.shoot("slack-approved")
-	_ = slackbox.TeamID
 }
