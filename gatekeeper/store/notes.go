@@ -9,7 +9,7 @@ import (
 )
 
 // Note is a reference kept for a vendor's adapter, nil when there is none.
-func (s *SQLite) Note(ctx context.Context, kind, key string) ([]byte, error) {
+func (s *Store) Note(ctx context.Context, kind, key string) ([]byte, error) {
 	var value []byte
 	err := s.read.QueryRowContext(ctx, `SELECT value FROM notes WHERE kind = ? AND key = ?`, kind, key).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -19,10 +19,10 @@ func (s *SQLite) Note(ctx context.Context, kind, key string) ([]byte, error) {
 }
 
 // NotesUnder are those of a kind whose key begins with prefix, by their keys.
-func (s *SQLite) NotesUnder(ctx context.Context, kind, prefix string) ([]gatekeeper.Note, error) {
+func (s *Store) NotesUnder(ctx context.Context, kind, prefix string) ([]gatekeeper.Note, error) {
 	var found []gatekeeper.Note
-	// substr, not LIKE: a prefix may hold LIKE's own characters.
-	err := each(ctx, s.read, `SELECT key, value FROM notes WHERE kind = ? AND substr(key, 1, length(?)) = ? ORDER BY key`, []any{kind, prefix, prefix}, func(rows *sql.Rows) error {
+	// A range, not LIKE: a prefix may hold LIKE's own characters.
+	err := each(ctx, s.read, `SELECT key, value FROM notes WHERE kind = ? AND key >= ? AND key < ? ORDER BY key`, []any{kind, prefix, prefix + "\U0010FFFF"}, func(rows *sql.Rows) error {
 		n := gatekeeper.Note{Kind: kind}
 		if err := rows.Scan(&n.Key, &n.Value); err != nil {
 			return unavailable(err)
@@ -34,7 +34,7 @@ func (s *SQLite) NotesUnder(ctx context.Context, kind, prefix string) ([]gatekee
 }
 
 // SetNote keeps a reference durably.
-func (s *SQLite) SetNote(ctx context.Context, kind, key string, value []byte) error {
+func (s *Store) SetNote(ctx context.Context, kind, key string, value []byte) error {
 	return s.Record(ctx, gatekeeper.Change{Notes: []gatekeeper.Note{{Kind: kind, Key: key, Value: value}}})
 }
 
@@ -47,7 +47,7 @@ func (t *tx) note(n gatekeeper.Note) error {
 }
 
 // Notes are the references of one kind by their keys, at most limit of them.
-func (s *SQLite) Notes(ctx context.Context, kind string, limit int) (map[string][]byte, error) {
+func (s *Store) Notes(ctx context.Context, kind string, limit int) (map[string][]byte, error) {
 	found := map[string][]byte{}
 	err := each(ctx, s.read, `SELECT key, value FROM notes WHERE kind = ? ORDER BY key LIMIT ?`, []any{kind, limit}, func(rows *sql.Rows) error {
 		var key string
@@ -62,6 +62,6 @@ func (s *SQLite) Notes(ctx context.Context, kind string, limit int) (map[string]
 }
 
 // DropNote forgets a reference; one that nobody made is no error.
-func (s *SQLite) DropNote(ctx context.Context, kind, key string) error {
+func (s *Store) DropNote(ctx context.Context, kind, key string) error {
 	return s.SetNote(ctx, kind, key, nil)
 }

@@ -13,7 +13,7 @@ import (
 
 // Once implements gatekeeper.Store. Its keys stand among the tokens': both
 // count once for as long as they are kept, and are dropped together.
-func (s *SQLite) Once(ctx context.Context, key string, keep time.Duration, c gatekeeper.Change) (bool, error) {
+func (s *Store) Once(ctx context.Context, key string, keep time.Duration, c gatekeeper.Change) (bool, error) {
 	sum := sha256.Sum256([]byte("once\x00" + key))
 	stored := hex.EncodeToString(sum[:])
 	first := false

@@ -21,7 +21,7 @@ type Pruned struct {
 // goes whole, document and notes, when all of its events are before that and
 // nothing can come of it any more. The ledger's own events and those of
 // passkeys, which later signatures are checked with, are never touched.
-func (s *SQLite) Prune(ctx context.Context, from, before int64, n int) (Pruned, error) {
+func (s *Store) Prune(ctx context.Context, from, before int64, n int) (Pruned, error) {
 	var p Pruned
 	err := s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
 		p = Pruned{Next: from}
@@ -41,26 +41,15 @@ type leafKey struct {
 	own     bool
 }
 
-func (t *tx) prunable(from, before int64, n int) ([]leafKey, error) {
-	s, err := t.w.prepare(t.ctx, `SELECT idx, request, type LIKE 'ledger.%' OR type LIKE 'passkey.%' OR length(body) = 0
-		FROM ledger_events WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?`)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.QueryContext(t.ctx, from, before, n)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var all []leafKey
-	for rows.Next() {
+func (t *tx) prunable(from, before int64, n int) (all []leafKey, err error) {
+	err = t.w.s.session.rows(t.ctx, `SELECT idx, request, type LIKE 'ledger.%' OR type LIKE 'passkey.%' OR length(body) = 0
+		FROM ledger_events WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?`, []any{from, before, n}, func(row scanner) error {
 		var l leafKey
-		if err := rows.Scan(&l.index, &l.request, &l.own); err != nil {
-			return nil, err
-		}
+		err := row.Scan(&l.index, &l.request, &l.own)
 		all = append(all, l)
-	}
-	return all, rows.Err()
+		return err
+	})
+	return all, err
 }
 
 func (t *tx) prune(leaves []leafKey, before int64, p *Pruned) error {
@@ -82,7 +71,7 @@ func (t *tx) prune(leaves []leafKey, before int64, p *Pruned) error {
 			p.Kept++
 			continue
 		}
-		if err := t.exec(`UPDATE ledger_events SET body = x'' WHERE idx = ?`, l.index); err != nil {
+		if err := t.exec(`UPDATE ledger_events SET body = ? WHERE idx = ?`, []byte{}, l.index); err != nil {
 			return err
 		}
 		p.Events++
@@ -120,30 +109,23 @@ func (t *tx) pruneRequest(id string, before int64, kinds []string, p *Pruned) (o
 }
 
 // noteKinds are looked up once: notes are found by kind and key.
-func (t *tx) noteKinds() ([]string, error) {
-	s, err := t.w.prepare(t.ctx, `SELECT DISTINCT kind FROM notes`)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.QueryContext(t.ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var kinds []string
-	for rows.Next() {
+func (t *tx) noteKinds() (kinds []string, err error) {
+	err = t.w.s.session.rows(t.ctx, `SELECT DISTINCT kind FROM notes`, nil, func(row scanner) error {
 		var kind string
-		if err := rows.Scan(&kind); err != nil {
-			return nil, err
-		}
+		err := row.Scan(&kind)
 		kinds = append(kinds, kind)
-	}
-	return kinds, rows.Err()
+		return err
+	})
+	return kinds, err
 }
 
-// Forget makes what was pruned leave the write-ahead log as well; the
-// database itself overwrites what it deletes (secure_delete).
-func (s *SQLite) Forget(ctx context.Context) error {
+// Forget makes what was pruned leave the disk. SQLite overwrites what it
+// deletes (secure_delete) and keeps it in the write-ahead log until then;
+// PostgreSQL keeps old rows until they are vacuumed.
+func (s *Store) Forget(ctx context.Context) error {
+	if s.Shared() {
+		return unavailable(s.vacuum(ctx))
+	}
 	db, err := sql.Open("sqlite", dsn(s.o.Path, "rw"))
 	if err != nil {
 		return unavailable(err)

@@ -8,23 +8,28 @@ import (
 )
 
 // Reader reads a ledger, also while a service writes to it.
-type Reader struct{ db *sql.DB }
+type Reader struct{ db *reads }
 
-// OpenReader opens the database for reading only.
+// OpenReader opens the database that the path names, as in Options, for
+// reading only.
 func OpenReader(ctx context.Context, path string) (*Reader, error) {
-	db, err := openReader(path)
+	open := openSQLiteReads
+	if Postgres(path) {
+		open = openPostgresReads
+	}
+	db, err := open(path)
 	if err != nil {
 		return nil, err
 	}
 	if err := db.PingContext(ctx); err != nil {
 		_ = db.Close()
-		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "database %s cannot be read", path)
+		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "database %s cannot be read", Redacted(path))
 	}
 	return &Reader{db}, nil
 }
 
 // Reader reads the ledger of an open store.
-func (s *SQLite) Reader() *Reader { return &Reader{s.read} }
+func (s *Store) Reader() *Reader { return &Reader{s.read} }
 
 // Close lets the database go.
 func (r *Reader) Close() error { return r.db.Close() }
@@ -58,7 +63,7 @@ func (r *Reader) Checkpoints(ctx context.Context, visit func(size int64, note []
 
 // States visits each stored request's id and state.
 func (r *Reader) States(ctx context.Context, visit func(id string, state gatekeeper.State) error) error {
-	return each(ctx, r.db, `SELECT id, json_extract(doc, '$.state') FROM requests ORDER BY id`, nil, func(rows *sql.Rows) error {
+	return each(ctx, r.db, `SELECT id, `+r.db.state+` FROM requests ORDER BY id`, nil, func(rows *sql.Rows) error {
 		var id, state string
 		if err := rows.Scan(&id, &state); err != nil {
 			return unavailable(err)
@@ -67,7 +72,7 @@ func (r *Reader) States(ctx context.Context, visit func(id string, state gatekee
 	})
 }
 
-func each(ctx context.Context, db *sql.DB, query string, args []any, visit func(*sql.Rows) error) error {
+func each(ctx context.Context, db *reads, query string, args []any, visit func(*sql.Rows) error) error {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return unavailable(err)

@@ -15,17 +15,12 @@ import (
 )
 
 // Open implements gatekeeper.Store.
-func (s *SQLite) Open(ctx context.Context, key gatekeeper.OpenKey, decide func(gatekeeper.OpenView) (gatekeeper.Change, error)) (gatekeeper.Request, error) {
+func (s *Store) Open(ctx context.Context, key gatekeeper.OpenKey, decide func(gatekeeper.OpenView) (gatekeeper.Change, error)) (gatekeeper.Request, error) {
 	var stored gatekeeper.Request
 	err := s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
-		view := gatekeeper.OpenView{Now: t.now}
-		for binding, found := range map[string]**gatekeeper.Request{key.Binding: &view.Existing, key.Deployment: &view.Held} {
-			if err := t.newest(binding, found); err != nil {
-				return gatekeeper.Change{}, err
-			}
-		}
-		if err := t.row(`SELECT count(*) FROM requests WHERE repository = ? AND state = 'pending'`, key.Repository).Scan(&view.Pending); err != nil {
-			return gatekeeper.Change{}, unavailable(err)
+		view, err := t.view(key)
+		if err != nil {
+			return gatekeeper.Change{}, err
 		}
 		change, err := decide(view)
 		if change.Request.ID != "" {
@@ -37,24 +32,32 @@ func (s *SQLite) Open(ctx context.Context, key gatekeeper.OpenKey, decide func(g
 	return stored, err
 }
 
-// newest finds the newest request with the binding, if there is one.
-func (t *tx) newest(binding string, found **gatekeeper.Request) error {
-	if binding == "" {
-		return nil
+// view reads all that an opening is decided by, in one go.
+func (t *tx) view(key gatekeeper.OpenKey) (gatekeeper.OpenView, error) {
+	const newest = `(SELECT doc FROM requests WHERE binding = ? ORDER BY created_at DESC, id DESC LIMIT 1)`
+	view := gatekeeper.OpenView{Now: t.now}
+	var existing, held sql.NullString
+	err := t.row(`SELECT `+newest+`, `+newest+`, (SELECT count(*) FROM requests WHERE repository = ? AND state = 'pending')`,
+		key.Binding, key.Deployment, key.Repository).Scan(&existing, &held, &view.Pending)
+	if err != nil {
+		return view, unavailable(err)
 	}
-	r, err := scanRequest(t.row(`SELECT doc FROM requests WHERE binding = ? ORDER BY created_at DESC, id DESC LIMIT 1`, binding))
-	if gatekeeper.CodeOf(err) == gatekeeper.CodeNotFound {
-		return nil
-	}
-	if err == nil {
+	for doc, found := range map[*sql.NullString]**gatekeeper.Request{&existing: &view.Existing, &held: &view.Held} {
+		if !doc.Valid {
+			continue
+		}
+		r, err := parseRequest(doc.String)
+		if err != nil {
+			return view, err
+		}
 		*found = &r
 	}
-	return err
+	return view, nil
 }
 
 // Update implements gatekeeper.Store. One writer makes the compare-and-swap:
 // nothing can come between reading and writing.
-func (s *SQLite) Update(ctx context.Context, id string, step func(gatekeeper.Request, time.Time) (gatekeeper.Change, error)) (gatekeeper.Request, error) {
+func (s *Store) Update(ctx context.Context, id string, step func(gatekeeper.Request, time.Time) (gatekeeper.Change, error)) (gatekeeper.Request, error) {
 	var stored gatekeeper.Request
 	err := s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
 		old, err := scanRequest(t.row(`SELECT doc FROM requests WHERE id = ?`, id))
@@ -73,12 +76,12 @@ func (s *SQLite) Update(ctx context.Context, id string, step func(gatekeeper.Req
 }
 
 // Record implements gatekeeper.Store.
-func (s *SQLite) Record(ctx context.Context, c gatekeeper.Change) error {
+func (s *Store) Record(ctx context.Context, c gatekeeper.Change) error {
 	return s.do(ctx, func(*tx) (gatekeeper.Change, error) { return c, nil })
 }
 
 // Get implements gatekeeper.Store.
-func (s *SQLite) Get(ctx context.Context, id string) (gatekeeper.Request, error) {
+func (s *Store) Get(ctx context.Context, id string) (gatekeeper.Request, error) {
 	return scanRequest(s.read.QueryRowContext(ctx, `SELECT doc FROM requests WHERE id = ?`, id))
 }
 
@@ -86,7 +89,7 @@ func (s *SQLite) Get(ctx context.Context, id string) (gatekeeper.Request, error)
 type Filter = gatekeeper.Filter
 
 // Find implements gatekeeper.Finder.
-func (s *SQLite) Find(ctx context.Context, f Filter) ([]gatekeeper.Request, error) {
+func (s *Store) Find(ctx context.Context, f Filter) ([]gatekeeper.Request, error) {
 	where, args := []string{"1 = 1"}, []any{}
 	if len(f.States) > 0 {
 		where = append(where, "state IN (?"+strings.Repeat(", ?", len(f.States)-1)+")")
@@ -120,7 +123,7 @@ func (s *SQLite) Find(ctx context.Context, f Filter) ([]gatekeeper.Request, erro
 }
 
 // Older implements gatekeeper.Store.
-func (s *SQLite) Older(ctx context.Context, r gatekeeper.Request) ([]gatekeeper.Request, error) {
+func (s *Store) Older(ctx context.Context, r gatekeeper.Request) ([]gatekeeper.Request, error) {
 	found, err := s.Find(ctx, Filter{States: []gatekeeper.State{gatekeeper.Pending}, Repository: gatekeeper.RepositoryKey(r.Workload), Rule: r.Rule.Name, Limit: 1000})
 	return slices.DeleteFunc(found, func(f gatekeeper.Request) bool {
 		return f.ID == r.ID || !f.CreatedAt.Before(r.CreatedAt) ||
@@ -151,6 +154,10 @@ func scanRequest(row scanner) (gatekeeper.Request, error) {
 	if err != nil {
 		return gatekeeper.Request{}, unavailable(err)
 	}
+	return parseRequest(doc)
+}
+
+func parseRequest(doc string) (gatekeeper.Request, error) {
 	var r gatekeeper.Request
 	// Claims keep their numbers as they were written, or rules would see
 	// another value at the vote than at the opening.
@@ -160,7 +167,7 @@ func scanRequest(row scanner) (gatekeeper.Request, error) {
 }
 
 // UseToken implements gatekeeper.Store.
-func (s *SQLite) UseToken(ctx context.Context, issuerURL string, token gatekeeper.Token) error {
+func (s *Store) UseToken(ctx context.Context, issuerURL string, token gatekeeper.Token) error {
 	sum := sha256.Sum256([]byte(issuerURL + "\x00" + token.ID))
 	key := hex.EncodeToString(sum[:])
 	return s.do(ctx, func(t *tx) (gatekeeper.Change, error) {

@@ -25,14 +25,14 @@ type RunnerOptions struct {
 // Runner does the work that transactions caused: at least once, each kind and
 // key one at a time, failures again with growing delays.
 type Runner struct {
-	s    *SQLite
+	s    *Store
 	o    RunnerOptions
 	free chan struct{}
 	wg   sync.WaitGroup
 }
 
 // NewRunner makes a runner for the store's work.
-func NewRunner(s *SQLite, o RunnerOptions) *Runner {
+func NewRunner(s *Store, o RunnerOptions) *Runner {
 	if o.Concurrency <= 0 {
 		o.Concurrency = 16
 	}
@@ -109,7 +109,9 @@ func (r *Runner) sleep(ctx context.Context, next time.Time, err error) {
 // handlers bound their own time.
 func (r *Runner) do(ctx context.Context, l lease) {
 	ctx = context.WithoutCancel(ctx)
+	stop := r.alive(ctx, l)
 	err := r.handle(ctx, l.Work)
+	stop()
 	if err == nil {
 		err = r.s.finish(ctx, l)
 	} else {
@@ -120,6 +122,27 @@ func (r *Runner) do(ctx context.Context, l lease) {
 	if err != nil { // the lease stays; the next start takes it over
 		r.o.Logger.ErrorContext(ctx, "the end of work cannot be recorded", "kind", l.Kind, "key", l.Key, "error", err)
 	}
+}
+
+// alive renews the lease while its work takes long, so that no other replica
+// takes it for left behind.
+func (r *Runner) alive(ctx context.Context, l lease) (stop func()) {
+	ctx, stop = context.WithCancel(ctx)
+	go func() {
+		tick := time.NewTicker(leaseTime / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if err := r.s.keep(ctx, l); err != nil && ctx.Err() == nil {
+					r.o.Logger.WarnContext(ctx, "a lease on work cannot be renewed", "kind", l.Kind, "key", l.Key, "error", err)
+				}
+			}
+		}
+	}()
+	return stop
 }
 
 func (r *Runner) handle(ctx context.Context, w gatekeeper.Work) (err error) {

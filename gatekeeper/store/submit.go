@@ -17,6 +17,9 @@ var ErrInUse = errors.New("store: another process serves from the database")
 // Submit leaves work for the process that serves from the database, which
 // does it within seconds.
 func Submit(ctx context.Context, path string, w gatekeeper.Work) error {
+	if Postgres(path) {
+		return unavailable(submitPostgres(ctx, path, w))
+	}
 	db, err := sql.Open("sqlite", dsn(path, "rw", "synchronous(FULL)"))
 	if err != nil {
 		return unavailable(err)

@@ -1,13 +1,13 @@
 package store
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 )
 
 // tree appends a batch's events to the ledger. It keeps the hashes that it
-// read or wrote lately, so that an append reads none in the steady state.
+// read or wrote lately, so that an append reads none in the steady state: what
+// was committed never changes, whoever wrote it.
 type tree struct {
 	known  bool
 	size   int64 // events
@@ -19,24 +19,25 @@ type tree struct {
 // logarithmic in the ledger's size.
 const maxRecent = 4096
 
-func (l *tree) load(ctx context.Context, w *writer) error {
-	row := w.conn.QueryRowContext(ctx, `SELECT
+func (l *tree) load(t *tx) error {
+	err := t.row(`SELECT
 		(SELECT coalesce(max(idx) + 1, 0) FROM ledger_events),
-		(SELECT coalesce(max(idx) + 1, 0) FROM ledger_hashes)`)
-	err := row.Scan(&l.size, &l.hashes)
-	l.known, l.recent = err == nil, map[int64][32]byte{}
+		(SELECT coalesce(max(idx) + 1, 0) FROM ledger_hashes)`).Scan(&l.size, &l.hashes)
+	if l.known = err == nil; l.recent == nil {
+		l.recent = map[int64][32]byte{}
+	}
 	return err
 }
 
 // forget drops what a rolled back batch may have left here.
-func (l *tree) forget() { l.known = false }
+func (l *tree) forget() { l.known, l.recent = false, nil }
 
 func (l *tree) grow(t *tx) error {
 	if len(t.bodies) == 0 {
 		return nil
 	}
-	if !l.known {
-		if err := l.load(t.ctx, t.w); err != nil {
+	if !l.known || t.w.s.Shared() { // others may have appended meanwhile
+		if err := l.load(t); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,10 @@
 package store
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // hub tells those who watch a request that it changed.
 type hub struct {
@@ -13,7 +17,7 @@ type hub struct {
 const Ledgers = ""
 
 // Watch implements gatekeeper.Store.
-func (s *SQLite) Watch(id string) (<-chan struct{}, func()) { return s.hub.watch(id) }
+func (s *Store) Watch(id string) (<-chan struct{}, func()) { return s.hub.watch(id) }
 
 func (h *hub) watch(id string) (<-chan struct{}, func()) {
 	ch := make(chan struct{}, 1)
@@ -47,5 +51,15 @@ func (h *hub) notify(id string) {
 		case ch <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// notifyAll is for a time in which notices may have been lost.
+func (h *hub) notifyAll() {
+	h.mu.Lock()
+	ids := slices.Collect(maps.Keys(h.watchers))
+	h.mu.Unlock()
+	for _, id := range ids {
+		h.notify(id)
 	}
 }

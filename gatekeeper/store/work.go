@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"encoding/json"
 	"math"
@@ -23,7 +24,8 @@ func (t *tx) enqueue(w gatekeeper.Work) error {
 }
 
 const enqueueWork = `INSERT INTO work (kind, key, payload, run_at) VALUES (?, ?, ?, ?)
-	ON CONFLICT (kind, key) DO UPDATE SET payload = excluded.payload, run_at = min(run_at, excluded.run_at), generation = generation + 1`
+	ON CONFLICT (kind, key) DO UPDATE SET payload = excluded.payload, run_at = CASE WHEN work.run_at < excluded.run_at THEN work.run_at ELSE excluded.run_at END,
+	generation = work.generation + 1`
 
 func payload(p json.RawMessage) any {
 	if p == nil {
@@ -36,11 +38,16 @@ func payload(p json.RawMessage) any {
 type lease struct {
 	gatekeeper.Work
 	generation int64
+	holder     string // who has it, so that one who comes late ends nothing
 }
+
+// leaseTime is how long work is taken to be in hand without a sign of life
+// from whoever took it.
+const leaseTime = time.Minute
 
 // claim takes up to n pieces of due work. The attempt is counted before it
 // begins, so that whoever runs it after a crash knows of it.
-func (s *SQLite) claim(ctx context.Context, n int) (leases []lease, next time.Time, err error) {
+func (s *Store) claim(ctx context.Context, n int) (leases []lease, next time.Time, err error) {
 	err = s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
 		leases, err = t.due(n)
 		if err != nil {
@@ -48,7 +55,8 @@ func (s *SQLite) claim(ctx context.Context, n int) (leases []lease, next time.Ti
 		}
 		for _, l := range leases {
 			// While it runs, only what is enqueued meanwhile says when again.
-			if err := t.exec(`UPDATE work SET leased = 1, attempts = attempts + 1, run_at = ? WHERE kind = ? AND key = ?`, int64(math.MaxInt64), l.Kind, l.Key); err != nil {
+			if err := t.exec(`UPDATE work SET leased = 1, attempts = attempts + 1, run_at = ?, lease_until = ?, holder = ? WHERE kind = ? AND key = ?`,
+				int64(math.MaxInt64), t.now.Add(leaseTime).UnixNano(), l.holder, l.Kind, l.Key); err != nil {
 				return gatekeeper.Change{}, unavailable(err)
 			}
 		}
@@ -58,63 +66,64 @@ func (s *SQLite) claim(ctx context.Context, n int) (leases []lease, next time.Ti
 	return leases, next, err
 }
 
+// due is what waits for its time, and what somebody took who is gone.
 func (t *tx) due(n int) ([]lease, error) {
-	s, err := t.w.prepare(t.ctx, `SELECT kind, key, payload, generation, attempts FROM work WHERE leased = 0 AND run_at <= ? ORDER BY run_at LIMIT ?`)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.QueryContext(t.ctx, t.now.UnixNano(), n)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var leases []lease
-	for rows.Next() {
-		var l lease
-		var body sql.NullString
-		if err := rows.Scan(&l.Kind, &l.Key, &body, &l.generation, &l.Attempt); err != nil {
-			return nil, err
-		}
-		if body.Valid {
-			l.Payload = json.RawMessage(body.String)
-		}
-		l.Attempt++
-		leases = append(leases, l)
-	}
-	return leases, rows.Err()
+	err := t.w.s.session.rows(t.ctx, `SELECT kind, key, payload, generation, attempts FROM work
+		WHERE (leased = 0 AND run_at <= ?) OR (leased = 1 AND lease_until <= ?) ORDER BY run_at LIMIT ?`,
+		[]any{t.now.UnixNano(), t.now.UnixNano(), n}, func(row scanner) error {
+			l := lease{holder: rand.Text()}
+			var body sql.NullString
+			if err := row.Scan(&l.Kind, &l.Key, &body, &l.generation, &l.Attempt); err != nil {
+				return err
+			}
+			if body.Valid {
+				l.Payload = json.RawMessage(body.String)
+			}
+			l.Attempt++
+			leases = append(leases, l)
+			return nil
+		})
+	return leases, err
 }
 
 func (t *tx) nextDue() (time.Time, error) {
 	var at sql.NullInt64
-	err := t.row(`SELECT min(run_at) FROM work WHERE leased = 0`).Scan(&at)
+	err := t.row(`SELECT min(CASE WHEN leased = 0 THEN run_at ELSE lease_until END) FROM work`).Scan(&at)
 	if err != nil || !at.Valid {
 		return time.Time{}, err
 	}
 	return time.Unix(0, at.Int64).UTC(), nil
 }
 
+// keep says that a lease is still being worked on.
+func (s *Store) keep(ctx context.Context, l lease) error {
+	return s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
+		return gatekeeper.Change{}, unavailable(t.exec(`UPDATE work SET lease_until = ? WHERE kind = ? AND key = ? AND holder = ?`,
+			t.now.Add(leaseTime).UnixNano(), l.Kind, l.Key, l.holder))
+	})
+}
+
 // finish ends a lease: done work goes, unless more was enqueued meanwhile.
-func (s *SQLite) finish(ctx context.Context, l lease) error {
+func (s *Store) finish(ctx context.Context, l lease) error {
 	return s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
 		t.worked = true
-		done, err := t.result(`DELETE FROM work WHERE kind = ? AND key = ? AND generation = ?`, l.Kind, l.Key, l.generation)
-		if err != nil {
+		gone, err := t.w.s.session.affected(t.ctx, `DELETE FROM work WHERE kind = ? AND key = ? AND generation = ? AND holder = ?`, l.Kind, l.Key, l.generation, l.holder)
+		if err != nil || gone > 0 {
 			return gatekeeper.Change{}, unavailable(err)
 		}
-		if n, err := done.RowsAffected(); err != nil || n > 0 {
-			return gatekeeper.Change{}, unavailable(err)
-		}
-		return gatekeeper.Change{}, unavailable(t.exec(`UPDATE work SET leased = 0, attempts = 0, last_error = '' WHERE kind = ? AND key = ?`, l.Kind, l.Key))
+		return gatekeeper.Change{}, unavailable(t.exec(`UPDATE work SET leased = 0, attempts = 0, last_error = '' WHERE kind = ? AND key = ? AND holder = ?`, l.Kind, l.Key, l.holder))
 	})
 }
 
 // retry ends a lease whose work failed: it is tried again after wait, or when
 // newer work says so. The error's text is kept for the operator.
-func (s *SQLite) retry(ctx context.Context, l lease, wait time.Duration, why string) error {
+func (s *Store) retry(ctx context.Context, l lease, wait time.Duration, why string) error {
 	return s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
 		t.worked = true
-		return gatekeeper.Change{}, unavailable(t.exec(`UPDATE work SET leased = 0, run_at = min(run_at, ?), last_error = ? WHERE kind = ? AND key = ?`,
-			t.now.Add(wait).UnixNano(), why, l.Kind, l.Key))
+		at := t.now.Add(wait).UnixNano()
+		return gatekeeper.Change{}, unavailable(t.exec(`UPDATE work SET leased = 0, run_at = CASE WHEN run_at < ? THEN run_at ELSE ? END, last_error = ? WHERE kind = ? AND key = ? AND holder = ?`,
+			at, at, why, l.Kind, l.Key, l.holder))
 	})
 }
 
@@ -127,7 +136,7 @@ type Waiting struct {
 }
 
 // Queue lists the work that waits or runs, the next first.
-func (s *SQLite) Queue(ctx context.Context) ([]Waiting, error) {
+func (s *Store) Queue(ctx context.Context) ([]Waiting, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT kind, key, run_at, attempts, last_error FROM work ORDER BY run_at, kind, key LIMIT 1000`)
 	if err != nil {
 		return nil, unavailable(err)

@@ -13,6 +13,10 @@ import (
 // first of them waits for the last.
 const maxBatch = 256
 
+// writeTime bounds a batch: a database that hangs must not hold everybody up
+// for ever.
+const writeTime = 15 * time.Second
+
 // op is one change waiting for the writer. decide reads and says what to
 // write; it writes nothing itself, so that its error leaves the batch whole.
 type op struct {
@@ -23,7 +27,7 @@ type op struct {
 }
 
 // do queues a change and waits until it is durable.
-func (s *SQLite) do(ctx context.Context, decide func(*tx) (gatekeeper.Change, error)) error {
+func (s *Store) do(ctx context.Context, decide func(*tx) (gatekeeper.Change, error)) error {
 	o := &op{ctx: ctx, decide: decide, done: make(chan struct{})}
 	select {
 	case <-s.stop:
@@ -52,24 +56,14 @@ func (s *SQLite) do(ctx context.Context, decide func(*tx) (gatekeeper.Change, er
 
 // writer is the one that writes.
 type writer struct {
-	s    *SQLite
-	conn *sql.Conn
-	stmt map[string]*sql.Stmt
+	s    *Store
 	tree tree
 }
 
-func newWriter(ctx context.Context, s *SQLite) (*writer, error) {
-	conn, err := s.write.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w := &writer{s: s, conn: conn, stmt: map[string]*sql.Stmt{}}
-	return w, w.tree.load(ctx, w)
-}
+func newWriter(s *Store) *writer { return &writer{s: s} }
 
 func (w *writer) run() {
 	defer close(w.s.done)
-	defer w.conn.Close()
 	for {
 		select {
 		case first := <-w.s.ops:
@@ -97,7 +91,10 @@ func (w *writer) gather(first *op) []*op {
 // batch runs changes in one transaction. One whose decision fails is left
 // out; a failure to write fails all of them, since none became durable.
 func (w *writer) batch(ops []*op) {
-	t := &tx{w: w, ctx: context.Background()}
+	// Nobody's own context: the others in the batch did not give up.
+	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
+	defer cancel()
+	t := &tx{w: w, ctx: ctx}
 	err := t.begin()
 	for _, o := range ops {
 		if err != nil {
@@ -144,7 +141,7 @@ func (w *writer) answer(ops []*op, t *tx, err error) {
 	}
 }
 
-func (s *SQLite) wakeUp() {
+func (s *Store) wakeUp() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -163,16 +160,10 @@ type tx struct {
 }
 
 func (t *tx) begin() error {
-	if err := t.exec(`BEGIN IMMEDIATE`); err != nil {
-		return err
-	}
-	if t.w.s.o.Now != nil {
+	now, err := t.w.s.session.begin(t.ctx)
+	if t.now = now; t.w.s.o.Now != nil {
 		t.now = t.w.s.o.Now().UTC()
-		return nil
 	}
-	var seconds float64
-	err := t.row(`SELECT unixepoch('subsec')`).Scan(&seconds)
-	t.now = time.UnixMilli(int64(seconds * 1000)).UTC()
 	return err
 }
 
@@ -207,7 +198,7 @@ func (t *tx) apply(c gatekeeper.Change) error {
 func (t *tx) commit() error {
 	err := t.w.tree.grow(t)
 	if err == nil {
-		err = t.exec(`COMMIT`)
+		err = t.w.s.session.commit(t.ctx, t.changed, t.worked)
 	}
 	if err != nil {
 		t.rollback()
@@ -216,47 +207,18 @@ func (t *tx) commit() error {
 }
 
 func (t *tx) rollback() {
-	if err := t.exec(`ROLLBACK`); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
+	defer cancel()
+	if err := t.w.s.session.rollback(ctx); err != nil {
 		t.w.s.o.Logger.Warn("rolling back", "error", err)
 	}
 	t.w.tree.forget()
 }
 
 func (t *tx) exec(query string, args ...any) error {
-	_, err := t.result(query, args...)
-	return err
-}
-
-func (t *tx) result(query string, args ...any) (sql.Result, error) {
-	s, err := t.w.prepare(t.ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return s.ExecContext(t.ctx, args...)
+	return t.w.s.session.exec(t.ctx, query, args...)
 }
 
 func (t *tx) row(query string, args ...any) scanner {
-	s, err := t.w.prepare(t.ctx, query)
-	if err != nil {
-		return failed{err}
-	}
-	return s.QueryRowContext(t.ctx, args...)
+	return t.w.s.session.row(t.ctx, query, args...)
 }
-
-// prepare keeps each statement for the life of the connection.
-func (w *writer) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if s, ok := w.stmt[query]; ok {
-		return s, nil
-	}
-	s, err := w.conn.PrepareContext(ctx, query)
-	if err == nil {
-		w.stmt[query] = s
-	}
-	return s, err
-}
-
-type scanner interface{ Scan(dest ...any) error }
-
-type failed struct{ err error }
-
-func (f failed) Scan(...any) error { return f.err }

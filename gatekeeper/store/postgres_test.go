@@ -1,0 +1,270 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/postgres"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store/storetest"
+)
+
+// replica opens one more store on the database.
+func replica(t testing.TB, url string, l store.Ledger) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Options{Path: url, Ledger: l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// TestPostgres takes one cluster through everything.
+func TestPostgres(t *testing.T) {
+	pg := postgres.Start(t, postgres.Options{})
+	t.Run("conformance", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) storetest.Backend { return replica(t, pg.Database(), signer(t)) })
+	})
+	for name, test := range map[string]func(*testing.T, *postgres.Server){
+		"replicas take turns": replicasTakeTurns, "news between replicas": newsBetweenReplicas, "shared work": sharedWork, "left work": leftWork,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, pg) })
+	}
+}
+
+// Threats row 31, on two replicas: of a thousand that want the same, one gets
+// it, and the tree that both append to holds.
+func replicasTakeTurns(t *testing.T, pg *postgres.Server) {
+	url := pg.Database()
+	l, verifier := keyed(t)
+	replicas := []*store.Store{replica(t, url, l), replica(t, url, l)}
+	key, decide := storetest.Opener("req_1", "b")
+	if _, err := replicas[0].Open(t.Context(), key, decide); err != nil {
+		t.Fatal(err)
+	}
+	var won atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 1000 {
+		wg.Go(func() {
+			_, err := replicas[i%2].Update(t.Context(), "req_1", func(old gatekeeper.Request, now time.Time) (gatekeeper.Change, error) {
+				e := gatekeeper.Event{ID: fmt.Sprint("evt_", i), Type: gatekeeper.EventRedemptionIntended, Time: now, Request: "req_1"}
+				if len(old.Redemptions) > 0 {
+					return gatekeeper.Change{Events: []gatekeeper.Event{e}}, nil
+				}
+				old.Redemptions = append(old.Redemptions, gatekeeper.Redemption{ID: "red"})
+				won.Add(1)
+				return gatekeeper.Change{Request: old, Events: []gatekeeper.Event{e}}, nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d got it", won.Load())
+	}
+	holds(t, url, verifier, 1001)
+}
+
+// keyed is a signer with the key that verifies it.
+func keyed(t testing.TB) (l *ledger.Signer, verifier string) {
+	t.Helper()
+	key, err := ledger.LoadOrCreateKey(filepath.Join(t.TempDir(), "ledger.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const origin = "gatekeeper.test/ledger"
+	if l, err = ledger.NewSigner(ledger.SignerOptions{Origin: origin, Key: key}); err != nil {
+		t.Fatal(err)
+	}
+	if verifier, err = ledger.VerifierKey(origin, key); err != nil {
+		t.Fatal(err)
+	}
+	return l, verifier
+}
+
+// source is a ledger as its verifier reads it.
+type source struct{ *store.Reader }
+
+func (s source) Leaves(ctx context.Context, from int64, visit func(ledger.Leaf) error) error {
+	return s.Reader.Leaves(ctx, from, "", func(l store.Leaf) error { return visit(ledger.Leaf(l)) })
+}
+
+func holds(t *testing.T, url, verifier string, events int64) {
+	t.Helper()
+	r, err := store.OpenReader(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	report, err := ledger.Verify(t.Context(), source{r}, ledger.VerifyOptions{VerifierKey: verifier})
+	if err != nil || report.Events != events {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// A change at one replica wakes who waits at another.
+func newsBetweenReplicas(t *testing.T, pg *postgres.Server) {
+	url, l := pg.Database(), signer(t)
+	here, there := replica(t, url, l), replica(t, url, l)
+	key, decide := storetest.Opener("req_1", "b")
+	if _, err := here.Open(t.Context(), key, decide); err != nil {
+		t.Fatal(err)
+	}
+	changed, stop := there.Watch("req_1")
+	defer stop()
+	for round := range 3 {
+		if round == 1 { // over a restart of the database as well
+			pg.Stop()
+			pg.Restart()
+		}
+		for len(changed) > 0 {
+			<-changed
+		}
+		touch(t, here)
+		for seen := false; !seen; {
+			select {
+			case <-changed:
+				r, err := there.Get(t.Context(), "req_1")
+				seen = err == nil && r.Version >= int64(round)+2
+			case <-time.After(20 * time.Second):
+				t.Fatalf("round %d: nobody was told", round)
+			}
+		}
+	}
+}
+
+// touch changes the request, as soon as the database takes it.
+func touch(t *testing.T, s *store.Store) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		_, err := s.Update(t.Context(), "req_1", func(old gatekeeper.Request, _ time.Time) (gatekeeper.Change, error) {
+			return gatekeeper.Change{Request: old}, nil
+		})
+		if err == nil {
+			return
+		}
+		if gatekeeper.CodeOf(err) != gatekeeper.CodeUnavailable {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Work is done once between replicas.
+func sharedWork(t *testing.T, pg *postgres.Server) {
+	url, l := pg.Database(), signer(t)
+	replicas := []*store.Store{replica(t, url, l), replica(t, url, l)}
+	ctx, cancel := context.WithCancel(t.Context())
+	const pieces = 200
+	var mu sync.Mutex
+	ran := map[string]int{}
+	all := make(chan struct{})
+	handler := func(_ context.Context, w gatekeeper.Work) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if ran[w.Key]++; len(ran) == pieces {
+			select {
+			case <-all:
+			default:
+				close(all)
+			}
+		}
+		return nil
+	}
+	var wg sync.WaitGroup
+	for _, s := range replicas {
+		r := store.NewRunner(s, store.RunnerOptions{Handlers: map[string]gatekeeper.WorkHandler{"a": handler}})
+		wg.Go(func() { r.Run(ctx) })
+	}
+	for i := range pieces {
+		if err := replicas[i%2].Record(ctx, gatekeeper.Change{Work: []gatekeeper.Work{{Kind: "a", Key: fmt.Sprint(i)}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-all
+	cancel()
+	wg.Wait()
+	for key, n := range ran {
+		if n != 1 {
+			t.Errorf("work %s was done %d times", key, n)
+		}
+	}
+	if q, err := replicas[0].Queue(t.Context()); err != nil || len(q) != 0 {
+		t.Errorf("%v is left, %v", q, err)
+	}
+}
+
+// What a replica had in hand when it died is done by another one when the
+// lease is over, and not before.
+func leftWork(t *testing.T, pg *postgres.Server) {
+	url, l := pg.Database(), signer(t)
+	now := time.Now()
+	clock := func() time.Time { return now }
+	at := func() *store.Store {
+		s, err := store.Open(t.Context(), store.Options{Path: url, Ledger: l, Now: clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	dying, other := at(), at()
+	if err := dying.Record(t.Context(), gatekeeper.Change{Work: []gatekeeper.Work{{Kind: "a", Key: "k"}}}); err != nil {
+		t.Fatal(err)
+	}
+	held, release := make(chan struct{}), make(chan struct{})
+	first := store.NewRunner(dying, store.RunnerOptions{Handlers: map[string]gatekeeper.WorkHandler{
+		"a": func(context.Context, gatekeeper.Work) error { close(held); <-release; return nil },
+	}})
+	if _, took, err := first.Step(t.Context()); took != 1 || err != nil {
+		t.Fatalf("took %d, %v", took, err)
+	}
+	<-held
+	done := make(chan gatekeeper.Work, 1)
+	second := store.NewRunner(other, store.RunnerOptions{Handlers: map[string]gatekeeper.WorkHandler{
+		"a": func(_ context.Context, w gatekeeper.Work) error { done <- w; return nil },
+	}})
+	if _, took, err := second.Step(t.Context()); took != 0 || err != nil {
+		t.Errorf("work in hand was taken: %d, %v", took, err)
+	}
+	now = now.Add(2 * time.Minute)
+	if _, took, err := second.Step(t.Context()); took != 1 || err != nil {
+		t.Fatalf("left work was not taken: %d, %v", took, err)
+	}
+	if w := <-done; w.Attempt != 2 {
+		t.Errorf("it is attempt %d", w.Attempt)
+	}
+	second.Wait()
+	close(release) // the first one was only slow: it ends nothing any more
+	first.Wait()
+	if q, err := other.Queue(t.Context()); err != nil || len(q) != 0 {
+		t.Errorf("%v is left, %v", q, err)
+	}
+}
+
+func BenchmarkPostgresOpen(b *testing.B) {
+	pg := postgres.Start(b, postgres.Options{Durable: true})
+	s := replica(b, pg.Database(), signer(b))
+	var n atomic.Int64
+	b.SetParallelism(64)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			id := fmt.Sprint("req_", n.Add(1))
+			key, decide := storetest.Opener(id, id)
+			if _, err := s.Open(context.Background(), key, decide); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+}
