@@ -58,7 +58,7 @@ func withLedger(w world, do func(world, *cli.Context, books) error) cli.ActionFu
 		if err != nil {
 			return err
 		}
-		if _, err := os.Stat(cfg.Database); err != nil {
+		if _, err := os.Stat(cfg.Database); err != nil && !store.Postgres(cfg.Database) {
 			return cli.Exit("there is no ledger at "+cfg.Database, exitFailed)
 		}
 		reader, err := store.OpenReader(c.Context, cfg.Database)

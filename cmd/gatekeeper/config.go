@@ -20,7 +20,7 @@ type config struct {
 	URL         string
 	Listen      string
 	AdminListen string
-	Database    string // the SQLite file
+	Database    string // a SQLite file, or a postgres:// URL
 	Rules       string
 	Issuers     []oidc.Issuer
 	Slack       slackConfig
@@ -137,18 +137,6 @@ func (r *configReader) path(p string) string {
 		return p
 	}
 	return filepath.Join(r.dir, p)
-}
-
-func (r *configReader) database(v conf.Value) {
-	kind, where, _ := strings.Cut(v.String("sqlite:gatekeeper.db"), ":")
-	switch {
-	case kind == "sqlite" && where != "":
-		r.c.Database = r.path(where)
-	case kind == "postgres" || kind == "postgresql":
-		r.c.missing = append(r.c.missing, "database: postgres")
-	default:
-		v.Fault("%q was found; sqlite:FILE or postgres://user@host/db is wanted", kind)
-	}
 }
 
 func (r *configReader) rules(v conf.Value) {

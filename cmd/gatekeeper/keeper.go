@@ -22,7 +22,7 @@ import (
 type keeper struct {
 	cfg    config
 	log    *slog.Logger
-	store  *store.SQLite
+	store  *store.Store
 	signer *ledger.Signer
 }
 
@@ -54,7 +54,7 @@ func openKeeper(ctx context.Context, cfg config, log *slog.Logger) (*keeper, err
 	if k.signer, err = ledger.NewSigner(ledger.SignerOptions{Origin: cfg.origin(), Key: key}); err != nil {
 		return nil, err
 	}
-	if k.store, err = store.OpenSQLite(ctx, store.Options{Path: cfg.Database, Ledger: k.signer, Logger: log}); err != nil {
+	if k.store, err = store.Open(ctx, store.Options{Path: cfg.Database, Ledger: k.signer, Logger: log}); err != nil {
 		return nil, err
 	}
 	if err := k.inForce(ctx, key); err != nil {
@@ -138,6 +138,10 @@ func (k *keeper) rotate(ctx context.Context, w gatekeeper.Work) error {
 	var order rotateOrder
 	if err := json.Unmarshal(w.Payload, &order); err != nil {
 		return err
+	}
+	if alone, err := k.store.Alone(ctx); err != nil || !alone {
+		return errors.Join(err, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "replicas that serve would go on signing with the old key; "+
+			"stop all of them, rotate, give each the new key file, and start them again"))
 	}
 	key, err := ledger.LoadKey(k.cfg.LedgerKey)
 	if err != nil {

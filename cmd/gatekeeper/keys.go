@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger"
 	"github.com/gatekeeper-ci/gatekeeper/sts/issuer"
 	"github.com/urfave/cli/v2"
 )
@@ -13,6 +16,10 @@ func keysCommand(w world) *cli.Command {
 	return &cli.Command{
 		Name: "keys", Usage: "the keys that sign the gatekeeper's tokens for clouds",
 		Subcommands: []*cli.Command{
+			{
+				Name: "init", Usage: "make the keys that are missing: for tokens, the ledger and people's sessions", Flags: []cli.Flag{config},
+				Action: func(c *cli.Context) error { return initKeys(w, c) },
+			},
 			{
 				Name: "rotate", Usage: "publish a new key now, sign by it later; a running service picks it up", Flags: []cli.Flag{
 					config,
@@ -24,6 +31,29 @@ func keysCommand(w world) *cli.Command {
 			{Name: "list", Usage: "say which key signs, and from and until when", Flags: []cli.Flag{config}, Action: func(c *cli.Context) error { return listKeys(w, c) }},
 		},
 	}
+}
+
+// initKeys makes what a first start on SQLite makes by itself. Keys that are
+// there stay.
+func initKeys(w world, c *cli.Context) error {
+	cfg, faults := loadConfig(c.String("config"), w.env)
+	if cfg.LedgerKey == "" {
+		return cli.Exit(faults.Error(), exitFailed)
+	}
+	makers := map[string]func(string) error{
+		cfg.LedgerKey:  func(path string) error { _, err := ledger.LoadOrCreateKey(path); return err },
+		cfg.SessionKey: func(path string) error { _, err := loadOrCreateSecret(path); return err },
+	}
+	if cfg.SigningKey != "" {
+		makers[cfg.SigningKey] = func(path string) error { _, err := issuer.OpenFile(path, nil); return err }
+	}
+	for _, path := range slices.Sorted(maps.Keys(makers)) {
+		if err := makers[path](path); err != nil {
+			return cli.Exit(said(err), exitFailed)
+		}
+		fmt.Fprintln(w.stdout, path)
+	}
+	return nil
 }
 
 func rotateKeys(w world, c *cli.Context) error {

@@ -29,7 +29,7 @@ const drainTime = 9 * time.Second
 type service struct {
 	cfg     config
 	log     *slog.Logger
-	store   *store.SQLite
+	store   *store.Store
 	live    *rules.Live
 	gate    *gatekeeper.Gate
 	slack   *slack.Slack
@@ -82,6 +82,9 @@ func (c config) origin() string {
 }
 
 func (s *service) openStore(ctx context.Context) error {
+	if err := s.cfg.sharedKeys(); err != nil {
+		return err
+	}
 	k, err := openKeeper(ctx, s.cfg, s.log)
 	if err == nil {
 		s.keeper, s.store = k, k.store
@@ -109,12 +112,12 @@ func (s *service) openGate(ctx context.Context) error {
 	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
 		Verifier: verifier, Rules: s.live, Store: s.store, Directory: s.withTeams(directory), Finder: s.store, Glance: s.withTeamsKept(directory.Glance()), Exchanger: exchangers, Runs: s.runs(), Deployments: s.deployments(),
 		People: s.cfg.People, Logger: s.log, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
-		Sole: true, Started: time.Now(),
+		Sole: !s.store.Shared(), Started: time.Now(),
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.openPages(directory); err != nil {
+	if err := s.openPages(s.withTeams(directory)); err != nil {
 		return err
 	}
 	options.Gate = s.gate

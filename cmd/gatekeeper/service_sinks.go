@@ -56,11 +56,11 @@ func (s *service) out(c sinkConfig) sink.Out {
 	return sink.Writer{W: os.Stdout}
 }
 
-// runSinks delivers until ctx ends.
+// runSinks delivers until ctx ends; of several replicas, one does.
 func (s *service) runSinks(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, one := range s.sinks {
-		wg.Go(func() { one.Run(ctx) })
+		wg.Go(func() { s.store.Lead(ctx, "sink "+one.Name(), one.Run) })
 	}
 	wg.Wait()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ciissuer"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/stsbox"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
 )
 
 // The whole way: a step asks, Bob approves in Slack, the step has a session,
@@ -90,6 +91,9 @@ func (s *stage) configFile(t testing.TB) (path string, env map[string]string) {
 	path = filepath.Join(s.dir, "gatekeeper.yaml")
 	body := s.yaml(s.ears.Addr().String(), s.doors.Addr().String())
 	body = strings.Replace(body, "url: http://"+s.ears.Addr().String(), "url: "+s.cfg.URL, 1)
+	if store.Postgres(s.cfg.Database) {
+		body = strings.Replace(body, "database: sqlite:gatekeeper.db", "database: "+s.cfg.Database, 1)
+	}
 	if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
 		t.Fatal(err)
 	}

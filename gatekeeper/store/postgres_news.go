@@ -9,7 +9,7 @@ import (
 )
 
 // newsChannel carries which requests changed, as lines, and an empty line for
-// new work.
+// new work or a grown ledger (see Ledgers).
 const newsChannel = "gatekeeper_news"
 
 // mostNews keeps a notice below PostgreSQL's 8,000 bytes.
@@ -68,7 +68,12 @@ func (s *Store) listen(ctx context.Context, config *pgx.ConnConfig, conn *pgx.Co
 	}
 }
 
+// earName tells the connection that each serving process has once.
+const earName = "gatekeeper news"
+
 func ear(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	config = config.Copy()
+	config.RuntimeParams["application_name"] = earName
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -96,10 +101,8 @@ func (s *Store) hear(ctx context.Context, conn *pgx.Conn) error {
 			continue
 		}
 		for id := range strings.SplitSeq(news.Payload, "\n") {
-			if id == "" {
+			if s.hub.notify(id); id == "" {
 				s.wakeUp()
-			} else {
-				s.hub.notify(id)
 			}
 		}
 	}

@@ -34,7 +34,7 @@ func TestPostgres(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Backend { return replica(t, pg.Database(), signer(t)) })
 	})
 	for name, test := range map[string]func(*testing.T, *postgres.Server){
-		"replicas take turns": replicasTakeTurns, "news between replicas": newsBetweenReplicas, "shared work": sharedWork, "left work": leftWork,
+		"replicas take turns": replicasTakeTurns, "news between replicas": newsBetweenReplicas, "shared work": sharedWork, "left work": leftWork, "one leads": oneLeads,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, pg) })
 	}
@@ -248,6 +248,51 @@ func leftWork(t *testing.T, pg *postgres.Server) {
 	first.Wait()
 	if q, err := other.Queue(t.Context()); err != nil || len(q) != 0 {
 		t.Errorf("%v is left, %v", q, err)
+	}
+}
+
+// One replica leads, and another one when the first is gone.
+func oneLeads(t *testing.T, pg *postgres.Server) {
+	url, l := pg.Database(), signer(t)
+	first, second := replica(t, url, l), replica(t, url, l)
+	if alone, err := first.Alone(t.Context()); err != nil || alone {
+		t.Errorf("two replicas, and one thinks it is alone: %v", err)
+	}
+	leading := make(chan string, 2)
+	var wg sync.WaitGroup
+	run := func(name string, s *store.Store) (stop func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		wg.Go(func() {
+			s.Lead(ctx, "x", func(ctx context.Context) { leading <- name; <-ctx.Done() })
+		})
+		return cancel
+	}
+	stopFirst := run("first", first)
+	if got := <-leading; got != "first" {
+		t.Fatal(got)
+	}
+	stopSecond := run("second", second)
+	select {
+	case got := <-leading:
+		t.Errorf("%s leads as well", got)
+	case <-time.After(100 * time.Millisecond):
+	}
+	stopFirst()
+	if got := <-leading; got != "second" {
+		t.Error(got)
+	}
+	stopSecond()
+	wg.Wait()
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for t.Context().Err() == nil { // its connection ends in the server's own time
+		if alone, err := first.Alone(t.Context()); err != nil || alone {
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		}
 	}
 }
 

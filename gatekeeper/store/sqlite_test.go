@@ -28,7 +28,7 @@ func signer(t testing.TB) *ledger.Signer {
 	return s
 }
 
-func open(t testing.TB, path string) *store.SQLite {
+func open(t testing.TB, path string) *store.Store {
 	t.Helper()
 	s, err := store.OpenSQLite(t.Context(), store.Options{Path: path, Ledger: signer(t)})
 	if err != nil {

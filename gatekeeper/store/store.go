@@ -130,6 +130,3 @@ func (r *reads) QueryContext(ctx context.Context, query string, args ...any) (*s
 func (r *reads) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	return r.DB.QueryRowContext(ctx, r.spell(query), args...)
 }
-
-// SQLite is a Store.
-type SQLite = Store

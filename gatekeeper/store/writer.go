@@ -198,7 +198,7 @@ func (t *tx) apply(c gatekeeper.Change) error {
 func (t *tx) commit() error {
 	err := t.w.tree.grow(t)
 	if err == nil {
-		err = t.w.s.session.commit(t.ctx, t.changed, t.worked)
+		err = t.w.s.session.commit(t.ctx, t.changed, t.worked || len(t.events) > 0)
 	}
 	if err != nil {
 		t.rollback()

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/postgres"
+)
+
+// second starts one more replica of the stage's gatekeeper, on ports of its
+// own; its public URL is the first one's, as behind a balancer.
+func (p *played) second(t *testing.T) (svc *service, addr string) {
+	t.Helper()
+	listen := func() net.Listener {
+		var lc net.ListenConfig
+		l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	ears, doors := listen(), listen()
+	svc, err := newServiceOn(t.Context(), p.cfg, newSilent(), ears, doors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- svc.run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error("the second replica did not stop well:", err)
+		}
+	})
+	return svc, "http://" + ears.Addr().String()
+}
+
+// onPostgres is a stage whose gatekeeper keeps everything in PostgreSQL.
+func onPostgres(t *testing.T) *played {
+	t.Helper()
+	pg := postgres.Start(t, postgres.Options{})
+	return play(t, func(s *stage) {
+		s.cfg.Database = pg.Database()
+		path, env := s.configFile(t)
+		if got := command(t.Context(), env, "keys", "init", "--config", path); got.code != 0 {
+			t.Fatalf("exit %d\n%s", got.code, got.stderr)
+		}
+	})
+}
+
+// A step waits at one replica, people click at the other, and the ledger that
+// both write holds. One message is posted, one session handed out.
+func TestTwoReplicas(t *testing.T) {
+	p := onPostgres(t)
+	_, addr := p.second(t)
+	env := p.jobEnv(nil)
+	env["GATEKEEPER_URL"] = addr
+	done := make(chan outcomeOf, 1)
+	go func() {
+		done <- command(t.Context(), env, "request", "--environment", "production", "--audience", p.cfg.URL)
+	}()
+	if err := p.decide(t.Context(), p.asked(t), "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.code != 0 {
+		t.Fatalf("exit %d\n%s", got.code, got.stderr)
+	}
+	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+	if n := len(p.sts.Sessions()); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+	p.verified(t)
+}
+
+// Replicas that share a database and not their keys do not start.
+func TestReplicasWantTheirKeys(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "gatekeeper.yaml")
+	body := `url: https://gatekeeper.example.com
+database: postgres://gatekeeper@127.0.0.1:1/g
+rules: rules.yaml
+issuers: [{type: github, owners: [acme]}]
+slack: {bot_token: xoxb-1, signing_secret: s, team: T0ACME, channel: C0DEPLOYS}
+`
+	for name, text := range map[string]string{"gatekeeper.yaml": body, "rules.yaml": stageRules} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := command(t.Context(), nil, "serve", "--config", path); got.code != 1 || !strings.Contains(got.stderr, "gatekeeper keys init") {
+		t.Errorf("without keys: exit %d\n%s", got.code, got.stderr)
+	}
+	if got := command(t.Context(), nil, "keys", "init", "--config", path); got.code != 0 || strings.Count(got.stdout, "\n") != 3 {
+		t.Errorf("keys init: exit %d\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	if got := command(t.Context(), nil, "serve", "--config", path); got.code != 1 || !strings.Contains(got.stderr, "cannot be reached") {
+		t.Errorf("without a database: exit %d\n%s", got.code, got.stderr)
+	}
+	bad := strings.Replace(body, "postgres://gatekeeper@127.0.0.1:1/g", "postgres:gatekeeper", 1)
+	if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := command(t.Context(), nil, "config", "check", path); got.code != 1 || !strings.Contains(got.stderr, fmt.Sprintf("%s:2:", path)) {
+		t.Errorf("no URL: exit %d\n%s", got.code, got.stderr)
+	}
+}
