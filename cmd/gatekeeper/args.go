@@ -18,7 +18,7 @@ func flagsFirst(commands []*cli.Command, args []string) []string {
 	if i < 0 {
 		return args
 	}
-	if subs := commands[i].Subcommands; len(subs) > 0 {
+	if subs := commands[i].Subcommands; len(args) > 2 && slices.ContainsFunc(subs, func(c *cli.Command) bool { return c.HasName(args[2]) }) {
 		return append([]string{args[0]}, flagsFirst(subs, args[1:])...)
 	}
 	flags, rest := parted(commands[i], args[2:])

@@ -28,7 +28,10 @@ func auditCommand(w world) *cli.Command {
 				Name: "show", Usage: "tell a request's story", ArgsUsage: "req_…", Flags: []cli.Flag{config, &cli.StringFlag{Name: "output", Value: "text", Usage: "text or json"}},
 				Action: withLedger(w, auditShow),
 			},
-			{Name: "key", Usage: "print the public key that checkpoints are verified with", Flags: []cli.Flag{config}, Action: withLedger(w, auditKey)},
+			{
+				Name: "key", Usage: "print the public key that checkpoints and attestations are verified with", Action: withLedger(w, auditKey),
+				Flags: []cli.Flag{config, &cli.StringFlag{Name: "format", Value: "note", Usage: "note (origin+hash+key, for audit verify) or pem (for admission controllers)"}},
+			},
 			rotateCommand(w, config),
 			pruneCommand(w, config),
 			{Name: "checkpoint", Usage: "print the latest signed checkpoint, to be kept elsewhere", Flags: []cli.Flag{config}, Action: withLedger(w, auditCheckpoint)},

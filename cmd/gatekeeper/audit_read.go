@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger/attest"
 	"github.com/urfave/cli/v2"
 )
 
@@ -102,9 +103,23 @@ func who(a gatekeeper.Actor) string {
 	return a.ID
 }
 
-func auditKey(w world, _ *cli.Context, b books) error {
-	fmt.Fprintln(w.stdout, b.key)
-	return nil
+func auditKey(w world, c *cli.Context, b books) error {
+	switch c.String("format") {
+	case "note":
+		fmt.Fprintln(w.stdout, b.key)
+		return nil
+	case "pem":
+		public, err := ledger.PublicKey(b.key)
+		if err != nil {
+			return err
+		}
+		body, err := attest.PEM(public)
+		if err == nil {
+			_, err = w.stdout.Write(body)
+		}
+		return err
+	}
+	return cli.Exit("--format is note or pem", exitUsage)
 }
 
 func auditCheckpoint(w world, c *cli.Context, b books) error {

@@ -81,6 +81,7 @@ func exitCode(err error, stderr io.Writer) int {
 // commands are all of them, each in a file of its own.
 func commands(w world) []*cli.Command {
 	all := []*cli.Command{
+		attestCommand(w),
 		auditCommand(w),
 		demoCommand(w),
 		keysCommand(w),

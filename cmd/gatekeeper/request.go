@@ -41,6 +41,7 @@ func requestCommand(w world) *cli.Command {
 			&cli.BoolFlag{Name: "prefix", Usage: "start variables and outputs with the credential's name: DEPLOY_AWS_ACCESS_KEY_ID"},
 			&cli.StringFlag{Name: "github-token-env", Usage: "the `VARIABLE` that a GitHub token is exported as; otherwise it is an output only"},
 			&cli.StringFlag{Name: "cache-file", Usage: "with --output credential-process: where the session is kept until it ends; in RUNNER_TEMP where there is one, or none"},
+			&cli.StringFlag{Name: "attestation", Usage: "write what was approved to `FILE`, as a signed in-toto statement; inside GitHub Actions always, in RUNNER_TEMP"},
 			&cli.StringFlag{Name: "token-file", Usage: "where the CI puts its OIDC token, read again for each call"},
 			&cli.StringFlag{Name: "subject-token-file", Usage: "where the CI puts the token for the cloud, if it cannot mint one"},
 		},
@@ -60,7 +61,8 @@ type step struct {
 	client   *api.Client
 	progress *progress
 
-	cacheFile string // of credential-process
+	cacheFile   string // of credential-process
+	attestation string // where the attestation is written; "": nowhere, or by default
 }
 
 func request(w world, c *cli.Context) error {
@@ -100,7 +102,7 @@ func newStep(w world, c *cli.Context) (*step, error) {
 	if s.tokens, err = newTokens(w, c.String("audience"), s.url, c.String("token-file"), c.String("subject-token-file")); err != nil {
 		return nil, err
 	}
-	s.only, s.cacheFile = names(c.String("only")), c.String("cache-file")
+	s.only, s.cacheFile, s.attestation = names(c.String("only")), c.String("cache-file"), c.String("attestation")
 	how := deliveryOptions{output: c.String("output"), export: c.String("export"), prefix: c.Bool("prefix"), githubEnv: c.String("github-token-env")}
 	if s.deliver, err = newDelivery(w, how); err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ func (s *step) run(ctx context.Context) error {
 	if err := s.deliver.approved(r, credentials); err != nil {
 		return cli.Exit(err.Error(), exitFailed)
 	}
-	return nil
+	return s.attest(ctx, r)
 }
 
 // obtain asks, waits and takes. Its errors have their exit codes.

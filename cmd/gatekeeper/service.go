@@ -156,7 +156,7 @@ func (s *service) listen(ctx context.Context) error {
 // handler is everything that the public port serves.
 func (s *service) handler() http.Handler {
 	mux := http.NewServeMux()
-	calls := api.Handler(api.Options{Gate: s.gate, URL: s.cfg.URL, Logger: s.log, Draining: s.drain, Observe: s.metrics.call})
+	calls := api.Handler(api.Options{Gate: s.gate, URL: s.cfg.URL, Logger: s.log, Draining: s.drain, Attest: s.keeper.attest, Observe: s.metrics.call})
 	mux.Handle("/v1/", calls)
 	mux.Handle("/openapi.yaml", calls)
 	mux.Handle("/oauth2/", calls)

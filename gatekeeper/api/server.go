@@ -32,6 +32,8 @@ type Options struct {
 	URL      string // public, without a slash at its end
 	Logger   *slog.Logger
 	Draining context.Context // ends when waiting calls shall be answered at once; nil: never
+	// Attest makes the attestation of an approved request; nil: there are none.
+	Attest func(ctx context.Context, r gatekeeper.Request) ([]byte, error)
 	// Observe is told of each answered call, for metrics.
 	Observe func(route string, status int, d time.Duration)
 }
@@ -50,6 +52,9 @@ func Handler(o Options) http.Handler {
 	mux.Handle("/v1/requests/{id}", s.route("/v1/requests/{id}", methods{http.MethodGet: s.show}))
 	mux.Handle("/v1/requests/{id}/credentials", s.route("/v1/requests/{id}/credentials", methods{http.MethodPost: s.redeem}))
 	mux.Handle("/v1/requests/{id}/cancel", s.route("/v1/requests/{id}/cancel", methods{http.MethodPost: s.cancel}))
+	if o.Attest != nil {
+		mux.Handle("/v1/requests/{id}/attestation", s.route("/v1/requests/{id}/attestation", methods{http.MethodGet: s.attestation}))
+	}
 	mux.Handle("/v1/", s.route("/v1/", nil))
 	mux.Handle("/oauth2/token", s.around("/oauth2/token", s.token))
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server", s.metadata)

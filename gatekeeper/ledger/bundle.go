@@ -66,7 +66,7 @@ func Prove(ctx context.Context, src Proofs, request string) (Bundle, error) {
 	}
 	p := prover{ctx: ctx, src: src}
 	if note != nil {
-		if p.head, err = claimed(note); err != nil {
+		if p.head, err = ReadHead(note); err != nil {
 			return Bundle{}, err
 		}
 	}
@@ -138,7 +138,7 @@ func (p prover) key(l Leaf) (ProvenKey, error) {
 	if err != nil {
 		return ProvenKey{}, err
 	}
-	head, err := claimed(note)
+	head, err := ReadHead(note)
 	if err != nil {
 		return ProvenKey{}, err
 	}

@@ -108,7 +108,7 @@ func (k ProvenKey) follow(trusted string) (string, error) {
 // bundle's: it is one history.
 func (b Bundle) consistent(whole Head) error {
 	for _, k := range b.Keys {
-		head, err := claimed([]byte(k.Checkpoint))
+		head, err := ReadHead([]byte(k.Checkpoint))
 		if err == nil {
 			err = tlog.CheckTree(k.Consistency, whole.Size, tlog.Hash(whole.Root), head.Size, tlog.Hash(head.Root))
 		}

@@ -44,9 +44,9 @@ func parseHead(text, origin string) (Head, error) {
 	return Head{Origin: origin, Size: size, Root: [32]byte(root)}, nil
 }
 
-// claimed is what a checkpoint says of itself, before any signature is
+// ReadHead is what a checkpoint says of itself, before any signature is
 // looked at: only good for finding the place where it is verified.
-func claimed(checkpoint []byte) (Head, error) {
+func ReadHead(checkpoint []byte) (Head, error) {
 	text := string(checkpoint)
 	origin, _, _ := strings.Cut(text, "\n")
 	return parseHead(text, origin)

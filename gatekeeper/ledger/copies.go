@@ -11,7 +11,7 @@ import (
 // a syslog header before them or not. Nothing is believed here; it is for
 // Verify to look at signatures.
 func Checkpoints(body []byte) [][]byte {
-	if _, err := claimed(body); err == nil {
+	if _, err := ReadHead(body); err == nil {
 		return [][]byte{body}
 	}
 	var found [][]byte

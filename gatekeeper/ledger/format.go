@@ -96,7 +96,7 @@ func (f Format) line(t told) ([]byte, error) {
 // Checkpoint makes the record of a signed checkpoint; at is the time of the
 // last event that it covers.
 func (f Format) Checkpoint(note []byte, at time.Time) (Record, error) {
-	head, err := claimed(note)
+	head, err := ReadHead(note)
 	if err != nil {
 		return Record{}, err
 	}

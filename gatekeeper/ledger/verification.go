@@ -39,7 +39,7 @@ func newVerification(ctx context.Context, src Source, o VerifyOptions, first str
 	v.hashes = readBeside(func(visit func(int64, [32]byte) error) error { return src.Hashes(ctx, visit) })
 	v.notes = readBeside(func(visit func(int64, []byte) error) error { return src.Checkpoints(ctx, visit) })
 	for _, note := range o.Outside {
-		h, err := claimed(note)
+		h, err := ReadHead(note)
 		if err != nil {
 			h.Size = 0 // refused at once, when its signature is looked at
 		}

@@ -34,6 +34,11 @@ func (s *Store) Reader() *Reader { return &Reader{s.read} }
 // Close lets the database go.
 func (r *Reader) Close() error { return r.db.Close() }
 
+// Get is a stored request, or a CodeNotFound error.
+func (r *Reader) Get(ctx context.Context, id string) (gatekeeper.Request, error) {
+	return scanRequest(r.db.QueryRowContext(ctx, `SELECT doc FROM requests WHERE id = ?`, id))
+}
+
 // Hashes visits the tree's stored hashes in order.
 func (r *Reader) Hashes(ctx context.Context, visit func(index int64, hash [32]byte) error) error {
 	return each(ctx, r.db, `SELECT idx, hash FROM ledger_hashes ORDER BY idx`, nil, func(rows *sql.Rows) error {

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A step keeps what was approved; whoever deploys demands it with the public
+// key alone, and the operator can have it again.
+func TestAttestation(t *testing.T) {
+	p := play(t, nil)
+	file := filepath.Join(t.TempDir(), "approved.intoto.json")
+	done := p.step(t, nil, "--output", "env", "--attestation", file)
+	if err := p.decide(t.Context(), p.asked(t), "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.code != 0 {
+		t.Fatalf("exit %d\n%s", got.code, got.stderr)
+	}
+	note := keep(t, "ledger.pub", p.mustAudit(t, "key"))
+	pem := keep(t, "ledger.pem", p.mustAudit(t, "key", "--format", "pem"))
+	claims := defaultClaims()
+	demand := []string{"--commit", claims["sha"].(string), "--repository", "acme/payments", "--environment", "production", "--approvers", "1", "--no-break-glass"}
+	for _, key := range []string{note, pem} {
+		got := command(t.Context(), nil, append([]string{"attest", "verify", file, "--key", key}, demand...)...)
+		if got.code != 0 || !strings.Contains(got.stdout, "is approved for production") || !strings.Contains(got.stdout, "Bob (slack:U0BOB)") {
+			t.Fatalf("exit %d\n%s%s", got.code, got.stdout, got.stderr)
+		}
+	}
+	for _, other := range [][]string{{"--commit", strings.Repeat("0", 40)}, {"--environment", "staging"}, {"--approvers", "2"}} {
+		if got := command(t.Context(), nil, append([]string{"attest", "verify", file, "--key", note}, other...)...); got.code != 1 || !strings.Contains(got.stderr, "does not attest") {
+			t.Errorf("%v: exit %d\n%s", other, got.code, got.stderr)
+		}
+	}
+	path, env := p.configFile(t)
+	story := p.mustAudit(t, "export")
+	at := strings.Index(story, "req_")
+	again := command(t.Context(), env, "attest", story[at:at+30], "--config", path)
+	if again.code != 0 || again.stdout != fileOf(file) {
+		t.Errorf("exit %d, another attestation\n%s", again.code, again.stderr)
+	}
+}
+
+// A workflow's step leaves it beside, unasked; a denied request has none.
+func TestAttestationInAWorkflow(t *testing.T) {
+	p := play(t, nil)
+	dir := t.TempDir()
+	env := p.jobEnv(nil)
+	for name, value := range map[string]string{"RUNNER_TEMP": dir, "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": filepath.Join(dir, "output"), "GITHUB_ENV": filepath.Join(dir, "env"), "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary")} {
+		env[name] = value
+	}
+	done := make(chan outcomeOf, 1)
+	go func() { done <- command(t.Context(), env, "request", "--environment", "production") }()
+	if err := p.decide(t.Context(), p.asked(t), "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.code != 0 {
+		t.Fatalf("exit %d\n%s", got.code, got.stderr)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "gatekeeper-req_*.intoto.json"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	if outputs, err := os.ReadFile(filepath.Join(dir, "output")); err != nil || !strings.Contains(string(outputs), found[0]) {
+		t.Errorf("%s, %v", outputs, err)
+	}
+}
+
+func TestNoAttestationOfWhatIsDenied(t *testing.T) {
+	p := play(t, nil)
+	done := p.step(t, nil, "--attestation", filepath.Join(t.TempDir(), "x"))
+	if err := p.decide(t.Context(), p.asked(t), "U0BOB", "deny"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.code != 3 {
+		t.Fatalf("exit %d\n%s", got.code, got.stderr)
+	}
+	path, env := p.configFile(t)
+	story := p.mustAudit(t, "export")
+	at := strings.Index(story, "req_")
+	if got := command(t.Context(), env, "attest", story[at:at+30], "--config", path); got.code != 1 || !strings.Contains(got.stderr, "denied") {
+		t.Errorf("exit %d\n%s%s", got.code, got.stdout, got.stderr)
+	}
+}
