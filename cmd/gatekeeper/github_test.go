@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -456,5 +458,37 @@ func TestMessageIsEnriched(t *testing.T) {
 			strings.HasPrefix(checks[0].DetailsURL, p.cfg.URL+"/requests/req_") && strings.Contains(checks[0].Output.Title, "Approved by Bob")
 	}) {
 		t.Errorf("the commit shows %+v", box.Checks())
+	}
+}
+
+// `github check` says what is there and what is missing, and fails when
+// something is.
+func TestGitHubCheck(t *testing.T) {
+	s, err := newStage(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	box := withGitHub(t, s)
+	path, env := s.configFile(t)
+	pem := filepath.Join(s.dir, "app.pem")
+	if err := os.WriteFile(pem, box.PrivateKey(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = append(file, fmt.Sprintf("github: {app_id: %d, private_key_file: %q, webhook_secret: s, api_url: %q}\n", githubbox.AppID, pem, box.URL())...)
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := command(t.Context(), env, "github", "check", "--config", path)
+	if got.code != 0 || !strings.Contains(got.stdout, "ok       acme/payments, environment production: the App's rule is enabled") || !strings.Contains(got.stdout, "note     acme/payments, environment production: administrators may bypass") {
+		t.Errorf("exit %d\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	box.Change(func(a *githubbox.App) { a.Events = nil })
+	if got := command(t.Context(), env, "github", "check", "--config", path); got.code != 1 || !strings.Contains(got.stdout, "MISSING  the App does not subscribe") || !strings.Contains(got.stderr, "one thing is missing") {
+		t.Errorf("exit %d\n%s%s", got.code, got.stdout, got.stderr)
 	}
 }

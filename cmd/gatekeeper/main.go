@@ -85,6 +85,7 @@ func commands(w world) []*cli.Command {
 		auditCommand(w),
 		demoCommand(w),
 		keysCommand(w),
+		githubCommand(w),
 		requestCommand(w),
 		revokeCommand(w),
 		rulesCommand(w),

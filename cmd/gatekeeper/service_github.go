@@ -21,15 +21,12 @@ type githubSide struct {
 
 // openGitHub makes the client; it asks nobody yet.
 func (s *service) openGitHub() error {
-	c := s.cfg.GitHub
-	if c == nil {
+	if s.cfg.GitHub == nil {
 		return nil
 	}
-	issuer, _ := s.cfg.githubIssuer() // the configuration says where there has to be one
-	client, err := github.New(github.Options{
-		APIURL: c.APIURL, AppID: c.AppID, PrivateKey: c.PrivateKey, Logger: s.log,
-		Issuer: github.Issuer{Name: issuer.Name, URL: issuer.URL, Owners: issuer.Owners},
-	})
+	o := s.cfg.githubOptions()
+	o.Logger = s.log
+	client, err := github.New(o)
 	if err != nil {
 		return err
 	}

@@ -107,10 +107,13 @@ func ownWorkflow(event string) bool {
 // The API names a run's branch or tag without saying which of both it is; a
 // name that is both is nothing (threats row 4).
 func (c *Client) refOf(ctx context.Context, client *github.Client, run workflowRun, told string) (string, error) {
+	if run.HeadBranch == "" {
+		return "", nil
+	}
 	if told != "" && (told == "refs/heads/"+run.HeadBranch || told == "refs/tags/"+run.HeadBranch) {
 		return told, nil
 	}
-	if !ownWorkflow(run.Event) || run.HeadBranch == "" {
+	if !ownWorkflow(run.Event) {
 		return "", nil
 	}
 	owner, repo, _ := strings.Cut(run.Repository.FullName, "/")

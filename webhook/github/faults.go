@@ -44,6 +44,12 @@ func patience(err error) time.Duration {
 	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds > 0 {
 		return min(time.Duration(seconds)*time.Second, time.Hour)
 	}
+	if status != http.StatusForbidden && status != http.StatusTooManyRequests {
+		return 0
+	}
+	if reset, err := strconv.ParseInt(header.Get("X-RateLimit-Reset"), 10, 64); err == nil && header.Get("X-RateLimit-Remaining") == "0" {
+		return max(time.Second, time.Until(time.Unix(reset, 0))) // also where a token was asked for
+	}
 	if status == http.StatusTooManyRequests {
 		return secondaryWait
 	}

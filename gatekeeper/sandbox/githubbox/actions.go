@@ -258,6 +258,14 @@ func (g *GitHub) environments(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"total_count": len(all), "environments": page(w, r, all)})
 }
 
+// OtherRule enables another App's rule beside ours.
+func (g *GitHub) OtherRule(repository, environment string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	e := g.repos[strings.ToLower(repository)].Environments[strings.ToLower(environment)]
+	e.OtherApp, e.OthersWait = true, true
+}
+
 func (g *GitHub) rules(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -273,6 +281,9 @@ func (g *GitHub) rules(w http.ResponseWriter, r *http.Request) {
 	all := []map[string]any{}
 	if e.Rule {
 		all = append(all, map[string]any{"id": 3, "node_id": "x", "enabled": true, "app": map[string]any{"id": AppID, "slug": g.app.Slug}})
+	}
+	if e.OtherApp {
+		all = append(all, map[string]any{"id": 4, "node_id": "y", "enabled": true, "app": map[string]any{"id": AppID + 1, "slug": "another"}})
 	}
 	answer(w, http.StatusOK, map[string]any{"total_count": len(all), "custom_deployment_protection_rules": all})
 }

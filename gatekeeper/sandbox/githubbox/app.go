@@ -24,6 +24,7 @@ type Repository struct {
 // Environment is one environment's protection.
 type Environment struct {
 	Rule          bool // the App's protection rule is enabled
+	OtherApp      bool // another App's rule is enabled
 	OthersWait    bool // another rule, e.g. required reviewers, waits as well
 	NoAdminBypass bool
 }

@@ -56,9 +56,12 @@ type App struct {
 	WebhookURL  string
 }
 
+// appKey is made once: it takes longer than most tests.
+var appKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 // New starts the stand-in with an App that has all it asks for.
 func New() (*GitHub, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := appKey()
 	if err != nil {
 		return nil, err
 	}
