@@ -37,3 +37,22 @@ func (e Exchangers) Revoke(ctx context.Context, spec gatekeeper.CredentialSpec, 
 	}
 	return revoker.Revoke(ctx, spec, d)
 }
+
+// Prober is an exchanger whose cloud takes tokens of others than the
+// gatekeeper, if it was set up so.
+type Prober interface {
+	// Probe presents a token that the gatekeeper had no part in, as a job
+	// would that goes around it. nil: the cloud took it. CodeExchangeFailed: it
+	// refused. Any other error proves nothing. What was issued is dropped.
+	Probe(ctx context.Context, spec gatekeeper.CredentialSpec, token string) error
+}
+
+// Probe implements Prober by the credential's type; CodeInvalidRequest where
+// no token of a CI opens that kind.
+func (e Exchangers) Probe(ctx context.Context, spec gatekeeper.CredentialSpec, token string) error {
+	prober, ok := e[spec.Type].(Prober)
+	if !ok {
+		return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "no token of a CI opens credentials of type %s", spec.Type)
+	}
+	return prober.Probe(ctx, spec, token)
+}

@@ -83,6 +83,7 @@ func commands(w world) []*cli.Command {
 	all := []*cli.Command{
 		attestCommand(w),
 		auditCommand(w),
+		credentialsCommand(w),
 		demoCommand(w),
 		keysCommand(w),
 		githubCommand(w),

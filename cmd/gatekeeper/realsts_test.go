@@ -146,6 +146,24 @@ func TestInsideNamespace(t *testing.T) {
 	if err := assume(t, weak, s.ci.Token("sts.amazonaws.com", ciissuer.Defaults())); err != nil {
 		t.Errorf("workload_token can be gone around, as the documentation says, and could not: %v", err)
 	}
+	// `credentials check` finds that out by itself.
+	path, env := s.configFile(t)
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(body), s.sts.URL(), "http://"+gatewayAt)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range s.jobEnv(nil) {
+		env[name] = value
+	}
+	tried := command(t.Context(), env, "credentials", "check", "--config", path)
+	for _, want := range []string{"role/weak (workload_token): CAN BE GONE AROUND", "role/strong (gatekeeper_token): refused"} {
+		if tried.code != 1 || !strings.Contains(tried.stdout, want) {
+			t.Errorf("credentials check: exit %d, want %q\n%s%s", tried.code, want, tried.stdout, tried.stderr)
+		}
+	}
 }
 
 func client(credentials aws.CredentialsProvider) *sts.Client {

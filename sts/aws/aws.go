@@ -85,18 +85,18 @@ func (e *Exchanger) session(ctx context.Context, g gatekeeper.Grant, spec gateke
 	if err != nil {
 		return session{}, err
 	}
-	return e.withToken(ctx, g, spec, region, token)
+	return e.withToken(ctx, issuer.SessionName(g), spec, region, token)
 }
 
 // withToken presents a token. STS takes neither tags nor SourceIdentity here;
 // the gatekeeper's own token carries them as claims.
-func (e *Exchanger) withToken(ctx context.Context, g gatekeeper.Grant, spec gatekeeper.AWSSpec, region, token string) (session, error) {
+func (e *Exchanger) withToken(ctx context.Context, name string, spec gatekeeper.AWSSpec, region, token string) (session, error) {
 	client, err := e.client(ctx, region, aws.AnonymousCredentials{})
 	if err != nil {
 		return session{}, err
 	}
 	out, err := client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: &spec.RoleARN, RoleSessionName: aws.String(issuer.SessionName(g)), WebIdentityToken: &token,
+		RoleArn: &spec.RoleARN, RoleSessionName: &name, WebIdentityToken: &token,
 		DurationSeconds: seconds(spec), Policy: policy(spec), PolicyArns: policies(spec),
 	})
 	if err != nil {

@@ -60,11 +60,21 @@ func (e *Exchanger) Exchange(ctx context.Context, g gatekeeper.Grant, subjectTok
 	if err != nil {
 		return gatekeeper.Credential{}, err
 	}
+	return e.obtain(ctx, *spec, token)
+}
+
+// Probe implements sts.Prober.
+func (e *Exchanger) Probe(ctx context.Context, spec gatekeeper.CredentialSpec, token string) error {
+	_, err := e.obtain(ctx, *spec.Azure, token)
+	return err
+}
+
+func (e *Exchanger) obtain(ctx context.Context, spec gatekeeper.AzureSpec, token string) (gatekeeper.Credential, error) {
 	var out struct {
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int    `json:"expires_in"`
 	}
-	err = e.ask.Do(ctx, ask.Call{
+	err := e.ask.Do(ctx, ask.Call{
 		Cloud: cloud, URL: e.o.Authority + "/" + url.PathEscape(spec.TenantID) + "/oauth2/v2.0/token", Secrets: []string{token}, Refusal: refusal,
 		Form: url.Values{
 			"grant_type": {"client_credentials"}, "client_id": {spec.ClientID}, "scope": {spec.Scope},

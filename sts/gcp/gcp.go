@@ -67,16 +67,26 @@ func (e *Exchanger) Exchange(ctx context.Context, g gatekeeper.Grant, subjectTok
 	if err != nil {
 		return gatekeeper.Credential{}, err
 	}
-	federated, err := e.federate(ctx, *spec, token)
+	return e.obtain(ctx, *spec, token)
+}
+
+// Probe implements sts.Prober.
+func (e *Exchanger) Probe(ctx context.Context, spec gatekeeper.CredentialSpec, token string) error {
+	_, err := e.obtain(ctx, *spec.GCP, token)
+	return err
+}
+
+func (e *Exchanger) obtain(ctx context.Context, spec gatekeeper.GCPSpec, token string) (gatekeeper.Credential, error) {
+	federated, err := e.federate(ctx, spec, token)
 	if err != nil {
 		return gatekeeper.Credential{}, err
 	}
 	c := gatekeeper.GCPCredential{AccessToken: federated.token, ProjectID: spec.ProjectID, ServiceAccount: spec.ServiceAccount,
-		Principal: principal(*spec, token)}
+		Principal: principal(spec, token)}
 	expires := federated.expires
 	if spec.ServiceAccount != "" {
 		c.Principal = "serviceAccount:" + spec.ServiceAccount
-		if expires, err = e.impersonate(ctx, *spec, federated.token, &c); err != nil {
+		if expires, err = e.impersonate(ctx, spec, federated.token, &c); err != nil {
 			return gatekeeper.Credential{}, err
 		}
 	}

@@ -69,8 +69,19 @@ func (e *Exchanger) Exchange(ctx context.Context, g gatekeeper.Grant, subjectTok
 	if err != nil {
 		return gatekeeper.Credential{}, err
 	}
+	return e.obtain(ctx, *spec, token)
+}
+
+// Probe implements sts.Prober. A token that was issued is left to end by
+// itself: revoking it would take a call that the probe's caller may not make.
+func (e *Exchanger) Probe(ctx context.Context, spec gatekeeper.CredentialSpec, token string) error {
+	_, err := e.obtain(ctx, *spec.Vault, token)
+	return err
+}
+
+func (e *Exchanger) obtain(ctx context.Context, spec gatekeeper.VaultSpec, token string) (gatekeeper.Credential, error) {
 	var out login
-	err = e.ask.Do(ctx, ask.Call{
+	err := e.ask.Do(ctx, ask.Call{
 		Cloud: cloud, URL: spec.Address + "/v1/auth/" + spec.Mount + "/login", Header: headers(spec.Namespace), Secrets: []string{token}, Refusal: refusal,
 		JSON: map[string]string{"role": spec.Role, "jwt": token},
 	}, &out)
