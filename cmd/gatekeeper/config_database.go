@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -34,11 +35,22 @@ func (c config) sharedKeys() error {
 	if !store.Postgres(c.Database) {
 		return nil
 	}
-	for _, path := range []string{c.SigningKey, c.LedgerKey, c.SessionKey} {
+	needed := []string{c.SigningKey, c.LedgerKey}
+	if c.pages() {
+		needed = append(needed, c.SessionKey)
+	}
+	for _, path := range needed {
 		if _, err := os.Stat(path); path != "" && errors.Is(err, fs.ErrNotExist) {
 			return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "%s is missing; replicas that share a database need the same keys: "+
 				"make them once with `gatekeeper keys init`, and give each replica the files", path)
 		}
 	}
 	return nil
+}
+
+// pages says whether people can sign in: with company accounts, or with
+// passkeys, which need a host name.
+func (c config) pages() bool {
+	u, err := url.Parse(c.URL)
+	return c.SSO != nil || err == nil && net.ParseIP(u.Hostname()) == nil
 }

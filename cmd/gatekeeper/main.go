@@ -87,6 +87,7 @@ func commands(w world) []*cli.Command {
 		demoCommand(w),
 		keysCommand(w),
 		githubCommand(w),
+		migrateCommand(w),
 		requestCommand(w),
 		revokeCommand(w),
 		rulesCommand(w),
