@@ -48,7 +48,7 @@ func demo(w world, ctx context.Context, auto string) error {
 	defer func() { _ = stop() }()
 
 	fmt.Fprintf(w.stdout, "Gatekeeper is running at %s, with a stand-in CI, Slack and AWS around it.\n\n"+
-		"  Open  %s\n\nand press Approve or Deny there: you are Bob, a release manager. The pipeline waits:\n\n", s.cfg.URL, s.slack.PageURL("U0BOB", "C0DEPLOYS"))
+		"  Open  %s\n\nand press Approve or Deny there: you are Bob, a release manager; top right you can be\nsomebody else. The app's Home tab and /gatekeeper work, too. The pipeline waits:\n\n", s.cfg.URL, s.slack.PageURL("U0BOB", "C0DEPLOYS"))
 	if auto != "" {
 		go s.click(ctx, w, auto)
 	}

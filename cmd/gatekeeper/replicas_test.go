@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/postgres"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
 
 // second starts one more replica of the stage's gatekeeper, on ports of its
@@ -42,10 +43,13 @@ func (p *played) second(t *testing.T) (svc *service, addr string) {
 }
 
 // onPostgres is a stage whose gatekeeper keeps everything in PostgreSQL.
-func onPostgres(t *testing.T) *played {
+func onPostgres(t *testing.T, changes ...func(*stage)) *played {
 	t.Helper()
 	pg := postgres.Start(t, postgres.Options{})
 	return play(t, func(s *stage) {
+		for _, change := range changes {
+			change(s)
+		}
 		s.cfg.Database = pg.Database()
 		path, env := s.configFile(t)
 		if got := command(t.Context(), env, "keys", "init", "--config", path); got.code != 0 {
@@ -77,6 +81,39 @@ func TestTwoReplicas(t *testing.T) {
 	if n := len(p.sts.Sessions()); n != 1 {
 		t.Errorf("%d sessions", n)
 	}
+	p.verified(t)
+}
+
+// In Socket Mode Slack gives each click to any connection of any replica; all
+// come to the same request.
+func TestTwoReplicasInSocketMode(t *testing.T) {
+	p := onPostgres(t, slackWays["socket"])
+	p.second(t)
+	wait(t, p, func() bool { return p.slack.Sockets() == 4 })
+	done := p.step(t, nil)
+	m := p.asked(t)
+	b, _ := buttonOf(m, "Approve")
+	for range 4 { // one for each connection
+		d, err := p.slack.Click(t.Context(), slackbox.Click{User: "U0EVE", Channel: m.Channel, TS: m.TS, ActionID: b.ActionID, Value: b.Value})
+		if err != nil || !d.Acked() || d.Via != "socket" {
+			t.Fatalf("%+v %v", d, err)
+		}
+	}
+	if err := p.decide(t.Context(), m, "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.code != 0 {
+		t.Fatalf("exit %d\n%s", got.code, got.stderr)
+	}
+	wait(t, p, func() bool {
+		told := 0
+		for _, m := range p.slack.Messages("C0DEPLOYS") {
+			if m.Ephemeral == "U0EVE" {
+				told++
+			}
+		}
+		return told == 4
+	})
 	p.verified(t)
 }
 
