@@ -82,13 +82,15 @@ func TestBreakGlassRefused(t *testing.T) {
 		"other group now": {func(_ *Request, _ *Ballot, e *Electorate) {
 			e.Current.BreakGlass = &BreakGlass{Group: Group{Approvers: []Approver{"slack:S0OTHER"}, Quorum: 1}}
 		}, "no longer among those"},
-		"frozen now":   {func(_ *Request, _ *Ballot, e *Electorate) { e.Current = Decision{Reason: "frozen"} }, "frozen"},
-		"self":         {func(_ *Request, b *Ballot, _ *Electorate) { b.Vote.Person.Slack = "U0ALICE" }, "you started this run"},
-		"guest":        {func(_ *Request, b *Ballot, _ *Electorate) { b.Standing.Guest = true }, "guests"},
-		"author":       {bobWroteIt, "authors may not approve"},
-		"proof wanted": {func(r *Request, _ *Ballot, _ *Electorate) { r.Rule.Approval.StepUp = StepUpPasskey }, "proof"},
-		"twice":        {func(r *Request, b *Ballot, _ *Electorate) { r.Votes = []Vote{b.Vote} }, "already counted"},
-		"expired":      {func(r *Request, _ *Ballot, _ *Electorate) { r.ExpiresAt = start() }, "expired"},
+		"frozen now": {func(_ *Request, _ *Ballot, e *Electorate) { e.Current = Decision{Reason: "frozen"} }, "frozen"},
+		"self":       {func(_ *Request, b *Ballot, _ *Electorate) { b.Vote.Person.Slack = "U0ALICE" }, "you started this run"},
+		"guest":      {func(_ *Request, b *Ballot, _ *Electorate) { b.Standing.Guest = true }, "guests"},
+		"author":     {bobWroteIt, "authors may not approve"},
+		"lesser proof": {func(r *Request, b *Ballot, _ *Electorate) {
+			r.Rule.Approval.StepUp, b.Vote.Proof = StepUpPasskey, StepUpSSO
+		}, "proof"},
+		"twice":   {func(r *Request, b *Ballot, _ *Electorate) { r.Votes = []Vote{b.Vote} }, "already counted"},
+		"expired": {func(r *Request, _ *Ballot, _ *Electorate) { r.ExpiresAt = start() }, "expired"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, e := glassCase(t, ruleOf(release(1)), oncall(1))

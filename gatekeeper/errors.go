@@ -23,6 +23,7 @@ const (
 	CodeUnavailable     Code = "temporarily_unavailable" // storage, keys or a look-up out of reach; nothing half done
 	CodeInternal        Code = "server_error"            // a fault of ours; also what an uncoded error counts as
 	CodeExchangeUnknown Code = "exchange_unknown"        // an exchanger's word: the cloud may have issued something, its answer is lost
+	CodeStepUp          Code = "step_up_required"        // an approval that counts once its person proved more; nothing was recorded
 	CodeVoteRefused     Code = "vote_refused"            // a vote that does not count; the description is the private answer
 )
 

@@ -137,9 +137,9 @@ func tooManyPending(w Workload, n int) string {
 // openWork asks people and sets the clock; what needs nobody posts nothing.
 func openWork(r Request) []Work {
 	if r.State != Pending {
-		return verdictWork(r)
+		return append(verdictWork(r), tellWork(r, r)...)
 	}
-	work := []Work{messageWork(r.ID), expireWork(r.ID, r.ExpiresAt)}
+	work := append(askWork(r), expireWork(r.ID, r.ExpiresAt))
 	if r.Rule.Approval.Supersede {
 		work = append(work, Work{Kind: WorkSupersede, Key: r.ID})
 	}

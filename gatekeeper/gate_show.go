@@ -113,15 +113,11 @@ func (g *Gate) update(ctx context.Context, id string, step func(Request, time.Ti
 
 // followUp is the work that a change of a request causes.
 func followUp(old, next Request) []Work {
-	var work []Work
+	work := tellWork(old, next)
 	if next.owed() {
 		work = append(work, Work{Kind: WorkTakeBack, Key: next.ID})
 	}
-	if old.Rule.Approval.None {
-		return work // nobody was asked, so there is no message
-	}
-	work = append(work, messageWork(next.ID))
-	if end := next.lastEnd(); end.After(old.lastEnd()) {
+	if end := next.lastEnd(); next.Told() && end.After(old.lastEnd()) {
 		work = append(work, expireWork(next.ID, end))
 	}
 	if old.State == Pending && next.State == Approved {

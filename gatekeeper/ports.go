@@ -117,9 +117,14 @@ type WorkHandler func(ctx context.Context, w Work) error
 // The kinds of work that the domain causes.
 const (
 	WorkMessage    = "slack.message"     // key: request id. Bring its Slack message up to date.
+	WorkDigest     = "slack.digest"      // key: a channel, or DigestDefault. What was collected for it is due.
+	WorkRemind     = "slack.remind"      // key: request id. Nobody decided for a while.
+	WorkEscalate   = "slack.escalate"    // key: request id. Still nobody.
+	WorkThread     = "slack.thread"      // key: request id. Tell what became of it where it was asked.
+	WorkDirect     = "slack.direct"      // key: request id. Tell who asked how it ended.
+	WorkBreakGlass = "slack.break_glass" // key: request id. Say aloud that it was approved in an emergency.
 	WorkExpire     = "request.expire"    // key: request id. Its time to be decided, or redeemed, is over.
 	WorkSettle     = "redemption.settle" // key: request id. An intent may have been left behind.
-	WorkBreakGlass = "slack.break_glass" // key: request id. Say aloud that it was approved in an emergency.
 	WorkSupersede  = "request.supersede" // key: request id. Older pending ones of the same rule give way to it.
 	WorkHomes      = "slack.homes"       // key: "all". Inboxes that people look at are to be brought up to date.
 )

@@ -8,71 +8,97 @@ type agreement struct {
 	as     []Approver
 }
 
+// seat is one place of a group that one person fills.
+type seat struct {
+	group int // in the order of the rule
+	Group
+}
+
 // satisfied says whether the agreements fill every seat of every group, each
 // person taking one seat at most: who belongs to two groups cannot agree for
 // both. No groups, an empty group or a quorum below one is never satisfied.
 func satisfied(groups []Group, agreements []agreement) bool {
 	seats := seatsOf(groups)
-	if len(seats) == 0 {
+	if len(seats) == 0 || slices.ContainsFunc(groups, func(g Group) bool { return g.Quorum < 1 }) {
 		return false
 	}
-	return filled(seats, agreements) == len(seats)
+	return !slices.Contains(seated(seats, agreements), nobody)
 }
 
-// Missing is how many more people each group needs, in the order of groups,
-// given the best distribution of those who agreed already.
-func (r Request) Missing() []int {
-	votes := agreementsOf(r.ApprovedBy())
-	missing := make([]int, len(r.Rule.Approval.Groups))
+// Progress is how far one group has come.
+type Progress struct {
+	Group   Group
+	By      []Vote // the approvals that fill its seats, in the order of the votes
+	Missing int    // how many more people it takes
+}
+
+// Progress tells for each group who agreed and how many are missing, by the
+// very distribution of people to seats that decides: who belongs to two
+// groups is shown in one of them, and earlier groups are filled first.
+func (r Request) Progress() []Progress {
+	votes := agreementsOf(r.Votes)
+	seats := seatsOf(r.Rule.Approval.Groups)
+	holders := seated(seats, votes)
+	all := make([]Progress, len(r.Rule.Approval.Groups))
 	for i, g := range r.Rule.Approval.Groups {
-		have := 0
-		for _, v := range votes {
-			if belongs(v, g) {
-				have++
-			}
+		all[i] = Progress{Group: g, Missing: max(0, g.Quorum)}
+	}
+	for person, a := range votes {
+		if held := slices.Index(holders, person); held >= 0 {
+			p := &all[seats[held].group]
+			p.By, p.Missing = append(p.By, r.approvalOf(a.person)), p.Missing-1
 		}
-		missing[i] = max(0, g.Quorum-have)
+	}
+	return all
+}
+
+func (r Request) approvalOf(slackID string) Vote {
+	i := slices.IndexFunc(r.Votes, func(v Vote) bool { return v.Choice == Approve && v.Person.Slack == slackID })
+	return r.Votes[i]
+}
+
+// Missing is how many more people each group needs, in the order of groups.
+func (r Request) Missing() []int {
+	missing := make([]int, len(r.Rule.Approval.Groups))
+	for i, p := range r.Progress() {
+		missing[i] = p.Missing
 	}
 	return missing
 }
 
-func seatsOf(groups []Group) []Group {
-	var seats []Group
-	for _, g := range groups {
-		if g.Quorum < 1 {
-			return nil
-		}
-		for range g.Quorum {
-			seats = append(seats, g)
+func seatsOf(groups []Group) []seat {
+	var seats []seat
+	for i, g := range groups {
+		for range max(0, g.Quorum) {
+			seats = append(seats, seat{group: i, Group: g})
 		}
 	}
 	return seats
 }
 
-// filled is the size of a maximum matching of people to seats (augmenting
-// paths; seats are a handful).
-func filled(seats []Group, people []agreement) int {
-	holder := make([]int, len(people)) // the seat each person holds, -1: none
-	for i := range holder {
-		holder[i] = -1
+// nobody holds a seat that is empty.
+const nobody = -1
+
+// seated is a maximum matching of people to seats (augmenting paths; seats
+// are a handful): who holds each seat. A seat once filled stays filled.
+func seated(seats []seat, people []agreement) []int {
+	holders := slices.Repeat([]int{nobody}, len(seats))
+	for i := range seats {
+		take(i, seats, people, holders, make([]bool, len(people)))
 	}
-	count := 0
-	for seat := range seats {
-		if take(seat, seats, people, holder, make([]bool, len(people))) {
-			count++
-		}
-	}
-	return count
+	return holders
 }
 
-func take(seat int, seats []Group, people []agreement, holder []int, tried []bool) bool {
-	for i, p := range people {
-		if tried[i] || !belongs(p, seats[seat]) {
+// take finds somebody for a seat, moving others to seats that do as well.
+func take(i int, seats []seat, people []agreement, holders []int, tried []bool) bool {
+	for person, p := range people {
+		if tried[person] || !belongs(p, seats[i].Group) {
 			continue
 		}
-		tried[i] = true
-		if holder[i] < 0 || take(holder[i], seats, people, holder, tried) {
-			holder[i] = seat
+		tried[person] = true
+		held := slices.Index(holders, person)
+		if held < 0 || take(held, seats, people, holders, tried) {
+			holders[i] = person
 			return true
 		}
 	}

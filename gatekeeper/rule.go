@@ -117,4 +117,5 @@ type Notify struct {
 	RemindAfter   time.Duration `json:"remind_after,omitempty"` // zero: never
 	EscalateAfter time.Duration `json:"escalate_after,omitempty"`
 	EscalateTo    []Approver    `json:"escalate_to,omitempty"`
+	AutoApproved  bool          `json:"auto_approved,omitempty"` // tell of requests that nobody had to approve, too
 }

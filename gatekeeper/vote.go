@@ -21,12 +21,19 @@ type Electorate struct {
 
 // Vote counts a ballot or refuses it. A refused one leaves the request as it
 // is and still gives an event, beside a [CodeVoteRefused] error whose
-// description is the answer to the person. It is the one check for all doors
-// (threats row 25).
+// description is the answer to the person. An approval that lacks nothing but
+// the proof which its rule wants (step_up) is neither: it gives no event, and
+// a [CodeStepUp] error. It is the one check for all doors (threats row 25).
 func (r Request) Vote(b Ballot, e Electorate, now time.Time) (Request, []Event, error) {
 	b.Vote.At = now.UTC()
 	b.Vote.BreakGlass = b.Vote.BreakGlass && b.Vote.Choice == Approve
 	if why := r.refusal(b, e, now); why != "" {
+		return r, []Event{r.voteEvent(EventVoteRefused, b.Vote, why)}, Errorf(CodeVoteRefused, "%s", why)
+	}
+	if why, given := r.unproven(b.Vote, e.Current); why != "" {
+		if !given {
+			return r, nil, Errorf(CodeStepUp, "%s", why)
+		}
 		return r, []Event{r.voteEvent(EventVoteRefused, b.Vote, why)}, Errorf(CodeVoteRefused, "%s", why)
 	}
 	b.Vote.As = b.Member
@@ -101,7 +108,7 @@ func (r Request) refusal(b Ballot, e Electorate, now time.Time) string {
 		func() string { return r.alreadyVoted(b.Vote) },
 	}
 	if b.Vote.Choice == Approve {
-		checks = append(checks, func() string { return r.notEntitled(b.Vote, e) })
+		checks = append(checks, func() string { return r.unfit(b.Vote, e) })
 	}
 	for _, check := range checks {
 		if why := check(); why != "" {
@@ -201,28 +208,45 @@ func (r Request) alreadyVoted(v Vote) string {
 // notEntitled is what an approval needs beyond membership, by the stricter of
 // both rules.
 func (r Request) notEntitled(v Vote, e Electorate) string {
+	if why := r.unfit(v, e); why != "" {
+		return why
+	}
+	why, _ := r.unproven(v, e.Current)
+	return why
+}
+
+// unfit says why a person's approval does not count, whatever they prove.
+func (r Request) unfit(v Vote, e Electorate) string {
 	for _, a := range r.approvals(e.Current) {
-		if why := r.unfit(v, a, e.People); why != "" {
+		why := r.tooClose(v.Person, a, e.People)
+		if why == "" && a.RequireReason && v.Reason == "" {
+			why = "this rule wants a reason with each approval"
+		}
+		if why == "" && a.StepUp != StepUpNone && a.StepUp != StepUpSSO && a.StepUp != StepUpPasskey {
+			why = "this rule wants a proof beyond the click that nothing can give"
+		}
+		if why != "" {
 			return why
 		}
 	}
 	return ""
 }
 
-func (r Request) unfit(v Vote, a Approval, people People) string {
-	if why := r.tooClose(v.Person, a, people); why != "" {
-		return why
+// unproven says which proof beyond the click is missing, and whether one was
+// given that does not do.
+func (r Request) unproven(v Vote, current Decision) (why string, given bool) {
+	if v.Choice != Approve {
+		return "", false
 	}
-	if a.RequireReason && v.Reason == "" {
-		return "this rule wants a reason with each approval"
+	for _, a := range r.approvals(current) {
+		if a.StepUp != StepUpNone && a.StepUp != v.Proof {
+			return "this rule wants a proof beyond the click (step_up: " + string(a.StepUp) + ")", v.Proof != ""
+		}
+		if len(a.ACR) > 0 && !slices.Contains(a.ACR, v.ACR) {
+			return "this rule wants a sign-in of class " + strings.Join(a.ACR, " or ") + ", and yours was of class " + orUnsaid(v.ACR), true
+		}
 	}
-	if a.StepUp != StepUpNone && (a.StepUp == "" || a.StepUp != v.Proof) {
-		return "this rule wants a proof beyond the click (step_up: " + string(a.StepUp) + ")"
-	}
-	if len(a.ACR) > 0 && !slices.Contains(a.ACR, v.ACR) {
-		return "this rule wants a sign-in of class " + strings.Join(a.ACR, " or ") + ", and yours was of class " + orUnsaid(v.ACR)
-	}
-	return ""
+	return "", false
 }
 
 func orUnsaid(acr string) string {

@@ -1,9 +1,12 @@
 package gatekeeper
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // Threats rows 10, 11, 23, 25: whoever may not decide is told why, and the
@@ -44,7 +47,9 @@ func TestVotesThatDoNotCount(t *testing.T) {
 		"removed from rules": {removedFromRules, "no longer among"},
 		"rules refuse now":   {func(_ *Request, _ *Ballot, e *Electorate) { e.Current = Decision{Reason: "frozen"} }, "frozen"},
 		"reason wanted":      {func(r *Request, _ *Ballot, _ *Electorate) { r.Rule.Approval.RequireReason = true }, "reason"},
-		"proof wanted":       {func(r *Request, _ *Ballot, _ *Electorate) { r.Rule.Approval.StepUp = StepUpPasskey }, "proof"},
+		"lesser proof": {func(r *Request, b *Ballot, _ *Electorate) {
+			r.Rule.Approval.StepUp, b.Vote.Proof = StepUpPasskey, StepUpSSO
+		}, "proof"},
 		"proof of a lesser class": {func(r *Request, b *Ballot, _ *Electorate) {
 			r.Rule.Approval.StepUp, r.Rule.Approval.ACR, b.Vote.Proof, b.Vote.ACR = StepUpSSO, []string{"phr"}, StepUpSSO, "pwd"
 		}, "class phr, and yours was of class pwd"},
@@ -192,4 +197,68 @@ func TestGroups(t *testing.T) {
 			t.Errorf("%s is satisfied; the zero value has to refuse", name)
 		}
 	}
+}
+
+// A click on Approve is the way to the proof and no refused vote. Whoever
+// would not count with the proof either is refused before they give it.
+func TestApprovalThatLacksOnlyItsProof(t *testing.T) {
+	r, b, e := opened(t, ruleOf(release(1))), ballotOf("U0BOB", Approve), electorate(ruleOf(release(1)))
+	r.Rule.Approval.StepUp = StepUpPasskey
+	after, events, err := r.Vote(b, e, start().Add(time.Minute))
+	if CodeOf(err) != CodeStepUp || len(events) != 0 || len(after.Votes) != 0 {
+		t.Errorf("got %v, %d events", err, len(events))
+	}
+	stranger := b
+	stranger.Member = []Approver{}
+	if _, events, err := r.Vote(stranger, e, start().Add(time.Minute)); CodeOf(err) != CodeVoteRefused || len(events) != 1 {
+		t.Errorf("not an approver: %v, %d events", err, len(events))
+	}
+	b.Vote.Choice = Deny
+	if after, _, err := r.Vote(b, e, start().Add(time.Minute)); err != nil || after.State != Denied {
+		t.Errorf("a denial wants a proof: %v", err)
+	}
+}
+
+// Bob is in both groups and holds one seat: what is shown is what decides.
+func TestProgressAgreesWithWhatDecides(t *testing.T) {
+	r, b := opened(t, ruleOf(release(1))), ballotOf("U0BOB", Approve)
+	both := []Approver{"slack:S0RELEASE", "slack:S0SEC"}
+	r.Rule.Approval.Groups = []Group{{Name: "release", Approvers: both[:1], Quorum: 1}, {Name: "security", Approvers: both[1:], Quorum: 1}}
+	b.Vote.As = both
+	r.Votes = []Vote{b.Vote}
+	if got := r.Missing(); !slices.Equal(got, []int{0, 1}) {
+		t.Fatalf("missing %v, want one of security", got)
+	}
+	carol := b.Vote
+	carol.Person.Slack, carol.As = "U0CAROL", both[:1]
+	r.Votes = append(r.Votes, carol)
+	p := r.Progress()
+	if p[0].Missing+p[1].Missing != 0 || p[0].By[0].Person.Slack != "U0CAROL" || p[1].By[0].Person.Slack != "U0BOB" {
+		t.Errorf("Carol takes the seat that only she can take, so Bob moves: %+v", p)
+	}
+}
+
+// Whatever the groups and votes are, nothing missing and satisfied are one.
+func TestProgressIsTheQuorum(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		entries := []Approver{"slack:S0A", "slack:S0B", "slack:S0C"}
+		some := rapid.SliceOfNDistinct(rapid.SampledFrom(entries), 1, 3, rapid.ID)
+		var r Request
+		for range rapid.IntRange(1, 3).Draw(t, "groups") {
+			r.Rule.Approval.Groups = append(r.Rule.Approval.Groups, Group{Approvers: some.Draw(t, "group"), Quorum: rapid.IntRange(1, 3).Draw(t, "quorum")})
+		}
+		for i := range rapid.IntRange(0, 6).Draw(t, "votes") {
+			r.Votes = append(r.Votes, Vote{Choice: Approve, Person: Person{Slack: string(rune('A' + i))}, As: some.Draw(t, "as")})
+		}
+		missing, shown := 0, 0
+		for i, p := range r.Progress() {
+			missing, shown = missing+p.Missing, shown+len(p.By)
+			if len(p.By)+p.Missing != r.Rule.Approval.Groups[i].Quorum {
+				t.Fatalf("group %d: %d of %d and %d missing", i, len(p.By), r.Rule.Approval.Groups[i].Quorum, p.Missing)
+			}
+		}
+		if enough := satisfied(r.Rule.Approval.Groups, agreementsOf(r.Votes)); enough != (missing == 0) || shown > len(r.Votes) {
+			t.Fatalf("satisfied: %v, missing: %d, shown: %d of %d", enough, missing, shown, len(r.Votes))
+		}
+	})
 }

@@ -18,6 +18,7 @@ type metrics struct {
 	calls      *prometheus.HistogramVec
 	ruleCount  prometheus.Gauge
 	rulesRight prometheus.Gauge
+	slack      *prometheus.CounterVec
 
 	sinkFailures *prometheus.CounterVec
 }
@@ -33,7 +34,8 @@ func newMetrics() *metrics {
 		rulesRight:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatekeeper_rules_up_to_date", Help: "1 while the rules on disk are in force, 0 while they have faults."}),
 		sinkFailures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatekeeper_audit_sink_failures_total", Help: "Tries to deliver events that failed."}, []string{"sink"}),
 	}
-	m.registry.MustRegister(m.sinkFailures, m.calls, m.ruleCount, m.rulesRight, collectors.NewGoCollector(),
+	m.slack = slackErrors()
+	m.registry.MustRegister(m.sinkFailures, m.calls, m.ruleCount, m.rulesRight, m.slack, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -55,6 +57,7 @@ func (s *service) adminHandler() http.Handler {
 	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gatekeeper_slack_way_in", Help: "1 while clicks in Slack can reach the gatekeeper, 0 while Socket Mode has no connection.",
 	}, s.slackWayIn))
+	s.watchSlack()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -97,6 +100,9 @@ func (s *service) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.slack != nil { // its outages are waited out, so they make nobody unready
 		parts["slack"], _ = s.slack.WaysIn()
+		if trouble := s.slackTrouble(); trouble != "" {
+			parts["slack"] += "; " + trouble
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -37,6 +37,8 @@ type config struct {
 
 	backoff time.Duration // of failed work; tests shorten it
 
+	clock func() time.Time // nil: the machine's; tests move it
+
 	// missing are parts that the file asks for and this version does not
 	// serve: the service refuses to start rather than leave them out.
 	missing []string

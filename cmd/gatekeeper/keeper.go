@@ -54,7 +54,7 @@ func openKeeper(ctx context.Context, cfg config, log *slog.Logger) (*keeper, err
 	if k.signer, err = ledger.NewSigner(ledger.SignerOptions{Origin: cfg.origin(), Key: key}); err != nil {
 		return nil, err
 	}
-	if k.store, err = store.Open(ctx, store.Options{Path: cfg.Database, Ledger: k.signer, Logger: log}); err != nil {
+	if k.store, err = store.Open(ctx, store.Options{Path: cfg.Database, Ledger: k.signer, Logger: log, Now: cfg.clock}); err != nil {
 		return nil, err
 	}
 	if err := k.inForce(ctx, key); err != nil {

@@ -33,6 +33,7 @@ type service struct {
 	live    *rules.Live
 	gate    *gatekeeper.Gate
 	slack   *slack.Slack
+	proofs  bool // the pages take proofs beyond a click
 	issuer  *issuer.Issuer
 	runner  *store.Runner
 	metrics *metrics
@@ -112,7 +113,7 @@ func (s *service) openGate(ctx context.Context) error {
 	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
 		Verifier: verifier, Rules: s.live, Store: s.store, Directory: s.withTeams(directory), Finder: s.store, Glance: s.withTeamsKept(directory.Glance()), Exchanger: exchangers, Runs: s.runs(), Deployments: s.deployments(),
 		People: s.cfg.People, Logger: s.log, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
-		Sole: !s.store.Shared(), Started: time.Now(),
+		Sole: !s.store.Shared(), Started: time.Now(), Now: s.cfg.clock,
 	})
 	if err != nil {
 		return err
@@ -133,7 +134,7 @@ func (s *service) openGate(ctx context.Context) error {
 	}
 	maps.Copy(handlers, hooks)
 	maps.Copy(handlers, s.keeper.handlers())
-	s.runner = store.NewRunner(s.store, store.RunnerOptions{Handlers: handlers, Backoff: s.cfg.backoff, Logger: s.log})
+	s.runner = store.NewRunner(s.store, store.RunnerOptions{Handlers: handlers, Backoff: s.cfg.backoff, Logger: s.log, Now: s.cfg.clock})
 	return nil
 }
 

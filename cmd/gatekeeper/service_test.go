@@ -51,14 +51,35 @@ func TestApprove(t *testing.T) {
 	p.verified(t)
 	if err := p.slack.Wait(t.Context(), func() bool {
 		m := p.slack.Messages("C0DEPLOYS")
-		_, open := buttonOf(m[len(m)-1], "Approve")
-		return !open
+		_, open := buttonOf(m[0], "Approve")
+		return !open && len(m) == 2
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 {
-		t.Errorf("%d messages were posted, want one", n)
+	// One message about the request, and in its thread what became of it.
+	m := p.slack.Messages("C0DEPLOYS")
+	if m[0].ThreadTS != "" || m[1].ThreadTS != m[0].TS || !strings.Contains(m[1].Text, "Credentials taken: deploy") {
+		t.Errorf("the thread says %q", m[1].Text)
 	}
+	p.direct(t, "U0ALICE", "Approved")
+}
+
+// direct waits for a direct message to somebody.
+func (p *played) direct(t *testing.T, user, says string) slackbox.Message {
+	t.Helper()
+	var found slackbox.Message
+	if err := p.slack.Wait(t.Context(), func() bool {
+		for _, m := range p.slack.Direct(user) {
+			if strings.Contains(m.Text, says) {
+				found = m
+				return true
+			}
+		}
+		return false
+	}); err != nil {
+		t.Fatalf("%s was not told %q: %v", user, says, err)
+	}
+	return found
 }
 
 // noSecrets greps all that the service wrote.
@@ -119,6 +140,9 @@ func TestDeny(t *testing.T) {
 	}
 	if got := <-done; got.code != 3 || !strings.Contains(got.stderr, "denied by Bob: Not on a Friday") {
 		t.Fatalf("exit %d\n%s", got.code, got.stderr)
+	}
+	if m := p.direct(t, "U0ALICE", "Denied"); !strings.Contains(m.Words(), "Not on a Friday") {
+		t.Errorf("Alice is told %s", m.Words())
 	}
 	if n := len(p.sts.Sessions()); n != 0 {
 		t.Errorf("%d sessions were issued for a denied request", n)

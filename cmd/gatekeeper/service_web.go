@@ -38,8 +38,18 @@ func (s *service) openPages(directory gatekeeper.Directory) error {
 			return err
 		}
 	}
+	s.proofs = o.Keys != nil || o.SSO != nil
 	s.pages, err = web.Handler(o)
 	return err
+}
+
+// confirmPage is where a person proves more than a click, "" where nothing
+// takes such a proof.
+func (s *service) confirmPage(id string) string {
+	if !s.proofs {
+		return ""
+	}
+	return s.cfg.URL + "/requests/" + id + "/confirm"
 }
 
 // rulesInForce is what the pages show of them.

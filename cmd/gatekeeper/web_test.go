@@ -263,6 +263,10 @@ func TestStepUpBySSO(t *testing.T) {
 	id := m.Metadata.EventPayload["request_id"].(string)
 	bob, carol := c.as(t, "bob"), c.as(t, "carol")
 	form := url.Values{"choice": {"approve"}}
+	if err := c.decide(t.Context(), m, "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	c.told(t, "U0BOB", "confirm it with a fresh sign-in")
 	if status, page := bob.post("/requests/"+id, form); status != http.StatusForbidden || !strings.Contains(page, "proof beyond the click") {
 		t.Errorf("a click on the page: %d\n%s", status, page)
 	}

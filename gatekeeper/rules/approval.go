@@ -121,10 +121,8 @@ func notify(v conf.Value) gatekeeper.Notify {
 		n.EscalateAfter, n.EscalateTo = inner.Get("after").Duration(0), approvers(inner.Get("to"))
 		inner.Close()
 	}
+	n.AutoApproved = o.Get("auto_approved").Bool(false)
 	o.Close()
-	if n.Digest || n.RemindAfter > 0 || n.EscalateAfter > 0 {
-		v.Warn("urgency: digest, remind_after and escalate are read, and this version posts each request at once and reminds nobody")
-	}
 	if !n.Digest {
 		n.DigestEvery = 0
 	}

@@ -180,7 +180,7 @@ func TestFaults(t *testing.T) {
 		"break glass by nobody":  {"break_glass:\n  - {environments: [x]}\n", "2:5: error: approvers: is missing"},
 		"break glass by too few": {"break_glass:\n  - {environments: [x], approvers: [slack:U0B], quorum: 2}\n", "2 people have to agree and only 1 are listed"},
 		"warns of silent glass":  {"break_glass:\n  - {environments: [x], approvers: [slack:S0R]}\n", "notify: is missing"},
-		"warns of reminders":     {rule("repository: a/b") + "    notify: {remind_after: 10m}\n", "reminds nobody"},
+		"warns of reminders":     {rule("repository: a/b") + "    notify: {remind_after: 1h}\n", "so it never happens"},
 		"warns of a shadow":      {rule("repository: a/*") + strings.Replace(strings.TrimPrefix(rule("repository: a/b, ref: x"), "rules:\n"), "name: r", "name: s", 1), "rule s can never match: rule r before it"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -69,7 +69,7 @@ func statusOf(code gatekeeper.Code) int {
 		return http.StatusBadRequest
 	case gatekeeper.CodeInvalidToken:
 		return http.StatusUnauthorized
-	case gatekeeper.CodeAccessDenied, gatekeeper.CodeVoteRefused:
+	case gatekeeper.CodeAccessDenied, gatekeeper.CodeVoteRefused, gatekeeper.CodeStepUp:
 		return http.StatusForbidden
 	case gatekeeper.CodeNotFound:
 		return http.StatusNotFound

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"hash/crc32"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -60,7 +61,7 @@ func newBench(t testing.TB, change ...func(*Options)) *bench {
 		t.Fatal(err)
 	}
 	b.gate = &doorman{requests: map[string]gatekeeper.Request{}, people: everybody(), dir: dir, clock: o.Clock}
-	o.Gate, o.People = b.gate, everybody()
+	o.Gate, o.Finder, o.People = b.gate, b.gate, everybody()
 	for _, f := range change {
 		f(&o)
 	}
@@ -106,7 +107,7 @@ func (b *bench) settle(tries int) {
 
 func (b *bench) ref(id string) reference {
 	b.t.Helper()
-	f, err := b.reference(context.Background(), id)
+	f, err := b.noted(context.Background(), gatekeeper.WorkMessage, id)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -191,8 +192,12 @@ func pending(id string) gatekeeper.Request {
 		Groups:       []gatekeeper.Group{{Approvers: []gatekeeper.Approver{"slack:S0RELEASE"}, Quorum: 1}},
 		ExpiresAfter: time.Hour, ValidFor: 15 * time.Minute, Redemptions: 1, Scope: gatekeeper.ScopeRun, StepUp: gatekeeper.StepUpNone,
 	}, Credentials: []gatekeeper.CredentialSpec{{Name: "deploy", Type: "aws"}}}
+	run := workload()
+	if id != "req_1" { // others are of runs of their own
+		run.RunID = strconv.Itoa(int(crc32.ChecksumIEEE([]byte(id))))
+	}
 	r, _, err := gatekeeper.NewRequest(gatekeeper.Admission{
-		ID: id, Workload: workload(), Initiators: gatekeeper.Initiators{People: []gatekeeper.Account{{Login: "alice"}}, Known: true},
+		ID: id, Workload: run, Initiators: gatekeeper.Initiators{People: []gatekeeper.Account{{Login: "alice"}}, Known: true},
 		Ask:      gatekeeper.Ask{Environment: "production", Reason: "Fix the rounding of refunds"},
 		Decision: gatekeeper.Decision{Outcome: gatekeeper.NeedApproval, Rule: &rule, RulesDigest: "d1"}, Credentials: rule.Credentials, Now: start(),
 	})

@@ -43,6 +43,8 @@ func (s *Slack) choices(via, user string, e gatekeeper.InboxItem) []slackgo.Bloc
 		switch button.ActionID {
 		case actionApprove, actionApproveReason:
 			return e.Why != ""
+		case actionBreakGlass:
+			return !e.Glass
 		case actionDeny, actionRevoke, actionRevokeCredentials:
 			return !e.Mine
 		}

@@ -19,6 +19,8 @@ type click struct {
 	Request string            `json:"request"`
 	Choice  gatekeeper.Choice `json:"choice"`
 	Reason  string            `json:"reason,omitempty"`
+	Digest  string            `json:"digest,omitempty"`      // Approve all: instead of a request
+	Glass   bool              `json:"break_glass,omitempty"` // an approval in an emergency
 	Person  gatekeeper.Person `json:"person"`
 	Via     string            `json:"via"` // slack.button, slack.modal, slack.home, slack.command
 	Channel string            `json:"channel,omitempty"`
@@ -31,7 +33,7 @@ type click struct {
 // key identifies the click by what it means, so that Slack's retries of it
 // are one click (threats rows 21 and 27).
 func (c click) key() string {
-	body, err := json.Marshal([]string{c.Person.Slack, c.Request, string(c.Choice), c.Via, c.Once})
+	body, err := json.Marshal([]string{c.Person.Slack, c.Request + c.Digest, string(c.Choice), c.Via, c.Once})
 	if err != nil {
 		panic("slack: strings have no JSON: " + err.Error())
 	}
@@ -63,7 +65,7 @@ func (s *Slack) process(ctx context.Context, w gatekeeper.Work) error {
 	if len(done) > 0 {
 		return nil
 	}
-	told, err := s.count(ctx, c, w.Attempt > 1)
+	told, err := s.countOrAll(ctx, w.Key, c, w.Attempt > 1)
 	if err != nil && s.Clock().Sub(c.At) < patience {
 		return s.postponed(ctx, w, c, err)
 	}
@@ -98,6 +100,15 @@ func (s *Slack) postponed(ctx context.Context, w gatekeeper.Work, c click, err e
 	return err
 }
 
+func (s *Slack) countOrAll(ctx context.Context, key string, c click, again bool) (answer, error) {
+	if c.Digest != "" {
+		told, err := s.countAll(ctx, key, c, again)
+		told.plain = true
+		return told, err
+	}
+	return s.count(ctx, c, again)
+}
+
 // count hands the click to the gate. What it answers is for the person, none
 // when their vote counted; an error means try again.
 func (s *Slack) count(ctx context.Context, c click, again bool) (answer, error) {
@@ -117,7 +128,7 @@ func (s *Slack) count(ctx context.Context, c click, again bool) (answer, error) 
 	if counted(r, c, again) {
 		return answer{}, nil
 	}
-	r, err = s.Gate.Vote(ctx, c.Request, gatekeeper.Vote{Person: c.Person, Choice: c.Choice, Reason: c.Reason, Via: c.Via})
+	r, err = s.Gate.Vote(ctx, c.Request, gatekeeper.Vote{Person: c.Person, Choice: c.Choice, Reason: c.Reason, Via: c.Via, BreakGlass: c.Glass})
 	if err == nil {
 		return s.thanks(ctx, r, c)
 	}
@@ -131,15 +142,30 @@ func (s *Slack) verdict(r gatekeeper.Request, c click, err error) (answer, error
 		return answer{}, err
 	}
 	switch coded.Code {
+	case gatekeeper.CodeStepUp:
+		return s.stepUp(r), nil
 	case gatekeeper.CodeVoteRefused, gatekeeper.CodeNotFound, gatekeeper.CodeInvalidRequest, gatekeeper.CodeAccessDenied:
 	default:
 		return answer{}, err
 	}
-	told := answer{text: coded.Description}
-	if step := r.Rule.Approval.StepUp; c.Choice == gatekeeper.Approve && step != gatekeeper.StepUpNone {
-		told.page = pageOf(s.PublicURL, r.ID)
+	return answer{text: coded.Description}, nil
+}
+
+// stepUp sends an approver to where their proof is taken. Nothing was
+// recorded: the approval is cast there.
+func (s *Slack) stepUp(r gatekeeper.Request) answer {
+	how := map[gatekeeper.StepUp]string{gatekeeper.StepUpPasskey: "your passkey", gatekeeper.StepUpSSO: "a fresh sign-in"}[r.Rule.Approval.StepUp]
+	if how == "" { // the rules in force want it, not yet those that admitted the request
+		how = "a proof beyond the click"
 	}
-	return told, nil
+	page := ""
+	if s.StepUpURL != nil {
+		page = s.StepUpURL(r.ID)
+	}
+	if page == "" {
+		return answer{text: "Your approval does not count yet: this rule wants " + how + " (step_up), and step-up is not configured here. Please tell the platform team.", plain: true}
+	}
+	return answer{text: "Your approval counts once you confirm it with " + how + ". Open the page to see what you approve, and to confirm.", page: page, plain: true}
 }
 
 // clocks is how far the database's clock, which times votes, may be behind
@@ -155,7 +181,7 @@ func counted(r gatekeeper.Request, c click, again bool) bool {
 		since = since.Add(-clocks)
 	}
 	return slices.ContainsFunc(r.Votes, func(v gatekeeper.Vote) bool {
-		return v.Person.Slack == c.Person.Slack && v.Choice == c.Choice && v.Via == c.Via && !v.At.Before(since)
+		return v.Person.Slack == c.Person.Slack && v.Choice == c.Choice && v.Via == c.Via && v.BreakGlass == c.Glass && !v.At.Before(since)
 	})
 }
 

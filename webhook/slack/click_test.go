@@ -305,7 +305,7 @@ func TestClickOnAMessageThatIsNotNotedYet(t *testing.T) {
 	press := func(p map[string]any) {
 		p["channel"], p["message"], p["container"] = map[string]any{"id": f.Channel}, map[string]any{"ts": f.TS}, map[string]any{}
 	}
-	if err := b.remember(context.Background(), "req_1", reference{Channel: f.Channel, Posting: true}); err != nil {
+	if err := b.remember(context.Background(), gatekeeper.WorkMessage, "req_1", reference{Channel: f.Channel, Posting: true}); err != nil {
 		t.Fatal(err)
 	}
 	b.press("U0BOB", actionApprove, "req_1", press)
@@ -339,12 +339,30 @@ func TestPrivateAnswerGoesToDirectMessagesWhereTheChannelIsClosed(t *testing.T) 
 }
 
 func TestStepUpIsAnsweredWithThePage(t *testing.T) {
-	b := newBench(t)
-	b.open("req_1", func(r *gatekeeper.Request) { r.Rule.Approval.StepUp = gatekeeper.StepUpPasskey })
+	b := newBench(t, func(o *Options) {
+		o.StepUpURL = func(id string) string { return "https://gatekeeper.example.com/requests/" + id + "/confirm" }
+	})
+	passkey := func(r *gatekeeper.Request) { r.Rule.Approval.StepUp = gatekeeper.StepUpPasskey }
+	b.open("req_1", passkey)
 	b.press("U0BOB", actionApprove, "req_1")
 	b.settle(1)
-	if !strings.Contains(b.told("U0BOB"), "https://gatekeeper.example.com/requests/req_1|") {
-		t.Errorf("told %s", b.told("U0BOB"))
+	if told := b.told("U0BOB"); !strings.Contains(told, "https://gatekeeper.example.com/requests/req_1/confirm|") || !strings.Contains(told, "your passkey") {
+		t.Errorf("told %s", told)
+	}
+	if len(b.gate.events)+len(b.mem.events) != 0 || b.state("req_1") != gatekeeper.Pending {
+		t.Errorf("the way to the proof is recorded as a vote: %+v", b.gate.events)
+	}
+	b.press("U0MALLORY", actionApprove, "req_1")
+	b.settle(1)
+	if told := b.told("U0MALLORY"); strings.Contains(told, "confirm") || !strings.Contains(told, "not among the approvers") {
+		t.Errorf("who may not approve is sent on: %s", told)
+	}
+	without := newBench(t)
+	without.open("req_1", passkey)
+	without.press("U0BOB", actionApprove, "req_1")
+	without.settle(1)
+	if told := without.told("U0BOB"); !strings.Contains(told, "not configured") {
+		t.Errorf("told %s", told)
 	}
 }
 

@@ -70,7 +70,7 @@ func TestMessageIsNotPostedTwiceAfterKill(t *testing.T) {
 	b := newBench(t)
 	b.open("req_1")
 	at := b.ref("req_1")
-	if err := b.remember(context.Background(), "req_1", reference{Channel: "C0DEPLOYS", Posting: true}); err != nil {
+	if err := b.remember(context.Background(), gatekeeper.WorkMessage, "req_1", reference{Channel: "C0DEPLOYS", Posting: true}); err != nil {
 		t.Fatal(err)
 	}
 	b.show("req_1", 1)
@@ -195,16 +195,19 @@ func TestChannelIsNotFlooded(t *testing.T) {
 		var coded *gatekeeper.Error
 		if err := b.deliver(context.Background(), message(id, 1)); errors.As(err, &coded) {
 			waits++
-			if coded.RetryAfter <= 0 || coded.RetryAfter > time.Second {
-				t.Errorf("waits %s", coded.RetryAfter)
+			if want := time.Duration(waits) * time.Second; coded.RetryAfter != want {
+				t.Errorf("waits %s, and its turn is in %s", coded.RetryAfter, want)
 			}
 		}
 	}
 	if posted := b.ws.count("chat.postMessage"); posted != burst || waits != 8-burst {
 		t.Errorf("%d posted at once, %d wait", posted, waits)
 	}
-	b.now = b.now.Add(time.Second)
-	b.show("req_h", 2)
+	if err := b.deliver(context.Background(), message("req_h", 2)); err == nil {
+		t.Error("came early, and went before others")
+	}
+	b.now = b.now.Add(time.Duration(waits) * time.Second)
+	b.show("req_h", 3)
 	r := pending("req_elsewhere")
 	r.Rule.Notify.Channel = "C0OTHER"
 	b.gate.put(r)

@@ -144,12 +144,26 @@ func (ws *workspace) answer(c call) map[string]any {
 		ts := strconv.Itoa(1772445600+len(ws.posts)) + ".000100"
 		var metadata map[string]any
 		_ = json.Unmarshal([]byte(c.form.Get("metadata")), &metadata)
-		ws.posts = append(ws.posts, map[string]any{"ts": ts, "channel": c.form.Get("channel"), "metadata": metadata, "bot_id": "B0GATE"})
+		ws.posts = append(ws.posts, map[string]any{"ts": ts, "channel": c.form.Get("channel"), "metadata": metadata, "bot_id": "B0GATE", "thread_ts": c.form.Get("thread_ts"), "text": c.form.Get("text")})
 		maps.Copy(ok, map[string]any{"channel": c.form.Get("channel"), "ts": ts})
 	case "chat.update":
 		maps.Copy(ok, map[string]any{"channel": c.form.Get("channel"), "ts": c.form.Get("ts")})
 	case "conversations.history":
 		ok["messages"] = slices.DeleteFunc(slices.Clone(ws.posts), func(m map[string]any) bool { return m["channel"] != c.form.Get("channel") })
+	case "conversations.replies":
+		ok["messages"] = slices.DeleteFunc(slices.Clone(ws.posts), func(m map[string]any) bool {
+			return m["channel"] != c.form.Get("channel") || m["thread_ts"] != c.form.Get("ts")
+		})
+	case "conversations.open":
+		ok["channel"] = map[string]any{"id": "D" + strings.TrimPrefix(c.form.Get("users"), "U")}
+	case "usergroups.list":
+		var groups []map[string]any
+		for _, id := range slices.Sorted(maps.Keys(ws.groups)) {
+			groups = append(groups, map[string]any{"id": id, "handle": strings.ToLower(strings.TrimPrefix(id, "S0"))})
+		}
+		ok["usergroups"] = groups
+	case "chat.getPermalink":
+		ok["permalink"] = "https://acme.slack.com/archives/" + c.form.Get("channel") + "/p" + c.form.Get("message_ts")
 	case "users.info":
 		user, known := ws.users[c.form.Get("user")]
 		if !known {
@@ -229,6 +243,9 @@ func (m *memory) record(c gatekeeper.Change) error {
 		return m.down
 	}
 	m.events = append(m.events, c.Events...)
+	for _, n := range c.Notes {
+		m.notes[n.Kind+" "+n.Key] = n.Value
+	}
 	for _, w := range c.Work {
 		same := func(had gatekeeper.Work) bool { return had.Kind == w.Kind && had.Key == w.Key }
 		if i := slices.IndexFunc(m.work, same); i >= 0 {
@@ -329,15 +346,22 @@ func (g *doorman) Sight(ctx context.Context, p gatekeeper.Person, r gatekeeper.R
 	return g.inboxes().Sight(ctx, p, r)
 }
 
+// Find implements gatekeeper.Finder.
 func (g *doorman) Find(_ context.Context, f gatekeeper.Filter) ([]gatekeeper.Request, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var found []gatekeeper.Request
-	for _, id := range slices.Sorted(maps.Keys(g.requests)) {
-		if r := g.requests[id]; len(f.States) == 0 || slices.Contains(f.States, r.State) {
+	for _, r := range g.requests {
+		if len(f.States) == 0 || slices.Contains(f.States, r.State) {
 			found = append(found, r)
 		}
 	}
+	slices.SortFunc(found, func(a, b gatekeeper.Request) int {
+		if order := b.CreatedAt.Compare(a.CreatedAt); order != 0 {
+			return order
+		}
+		return strings.Compare(b.ID, a.ID)
+	})
 	return found, nil
 }
 

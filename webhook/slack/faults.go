@@ -31,6 +31,8 @@ func advice(code string) string {
 		return "Slack does not accept the bot token (%s): install the app again and set slack.bot_token to its new token"
 	case "missing_scope":
 		return "the bot token lacks a scope for %s: install the app again with the manifest that `gatekeeper slack manifest` prints"
+	case "user_not_found", "user_disabled", "user_not_visible", "cannot_dm_bot":
+		return "Slack delivers no direct message to %s"
 	case "msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format":
 		return "Slack refuses the message for %s as too long or malformed"
 	case "no_such_subteam", "subteam_not_found":
@@ -48,7 +50,7 @@ func (o Options) fault(err error, method, subject string) *gatekeeper.Error {
 	if err == nil {
 		return nil
 	}
-	f := &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, Err: o.scrubbed(err)}
+	f := &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, Err: answered{slackCode(err), o.scrub(err.Error())}}
 	if subject == "" {
 		subject = method
 	}
@@ -81,8 +83,17 @@ func plainly(err error, code string) string {
 	return "Slack cannot be reached, or answered something else than the API"
 }
 
+// answered is what Slack said, without our secrets.
+type answered struct{ code, text string }
+
+func (a answered) Error() string { return a.text }
+
 // slackCode is the error code that Slack answered, "" where it did not.
 func slackCode(err error) string {
+	var kept answered
+	if errors.As(err, &kept) {
+		return kept.code
+	}
 	var answer slackgo.SlackErrorResponse
 	if errors.As(err, &answer) {
 		return answer.Err

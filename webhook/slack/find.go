@@ -3,6 +3,7 @@ package slack
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -16,40 +17,70 @@ const (
 	skew = 5 * time.Minute
 )
 
-// find is the ts of the request's message in the channel, "" when it is
-// certain that there is none. A history that is too long to be searched is an
-// error: it is better to ask again later than to ask people twice.
-func (s *Slack) find(ctx context.Context, channel string, r gatekeeper.Request) (string, error) {
-	const method = "conversations.history"
+// find is the ts of the card's message where it was about to be posted, ""
+// when it is certain that there is none. A history that is too long to be
+// searched is an error: it is better to ask again later than to ask people
+// twice.
+func (s *Slack) find(ctx context.Context, f reference, c card) (string, error) {
+	want := c.render(true).Metadata
 	cursor := ""
 	for range pages {
-		if err := s.turn(method, channel); err != nil {
+		messages, next, err := s.page(ctx, f, c.since.Add(-skew), cursor)
+		if err != nil {
 			return "", err
 		}
-		history, err := s.api.GetConversationHistoryContext(ctx, &slackgo.GetConversationHistoryParameters{
-			ChannelID: channel, Cursor: cursor, Limit: page, IncludeAllMetadata: true,
-			Oldest: fmt.Sprintf("%d.000000", r.CreatedAt.Add(-skew).Unix()),
-		})
-		if err != nil {
-			return "", s.failed(err, method, channel)
-		}
-		for _, m := range history.Messages {
-			if s.isOurs(m, r.ID) {
+		for _, m := range messages {
+			if s.isOurs(m, want) {
 				return m.Timestamp, nil
 			}
 		}
-		if cursor = history.ResponseMetaData.NextCursor; cursor == "" || !history.HasMore {
+		if cursor = next; cursor == "" {
 			return "", nil
 		}
 	}
 	return "", &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: later,
-		Description: "channel " + channel + " has too many messages to tell whether the request was posted already"}
+		Description: "channel " + f.Channel + " has too many messages to tell whether this one was posted already"}
+}
+
+// page is some of a channel's messages, or of a thread's answers.
+func (s *Slack) page(ctx context.Context, f reference, since time.Time, cursor string) (found []slackgo.Message, next string, err error) {
+	method := "conversations.history"
+	if f.Thread != "" {
+		method = "conversations.replies"
+	}
+	if err := s.turn(method, f.Channel, ""); err != nil {
+		return nil, "", err
+	}
+	oldest := fmt.Sprintf("%d.000000", since.Unix())
+	if f.Thread != "" {
+		found, _, next, err = s.api.GetConversationRepliesContext(ctx, &slackgo.GetConversationRepliesParameters{
+			ChannelID: f.Channel, Timestamp: f.Thread, Cursor: cursor, Limit: page, Oldest: oldest, IncludeAllMetadata: true,
+		})
+	} else {
+		var history *slackgo.GetConversationHistoryResponse
+		history, err = s.api.GetConversationHistoryContext(ctx, &slackgo.GetConversationHistoryParameters{
+			ChannelID: f.Channel, Cursor: cursor, Limit: page, Oldest: oldest, IncludeAllMetadata: true,
+		})
+		if err == nil && history.HasMore {
+			next = history.ResponseMetaData.NextCursor
+		}
+		if err == nil {
+			found = history.Messages
+		}
+	}
+	if slackCode(err) == "thread_not_found" {
+		return nil, "", nil // the message that it answered is gone, and its answers with it
+	}
+	if err != nil {
+		return nil, "", s.failed(err, method, f.Channel)
+	}
+	return found, next, nil
 }
 
 // isOurs wants our metadata and, where it is known who we are, our hand:
 // other apps in the channel can write the same metadata.
-func (s *Slack) isOurs(m slackgo.Message, id string) bool {
-	if m.Metadata.EventType != EventType || m.Metadata.EventPayload["request_id"] != id {
+func (s *Slack) isOurs(m slackgo.Message, want slackgo.SlackMetadata) bool {
+	if m.Metadata.EventType != want.EventType || !reflect.DeepEqual(m.Metadata.EventPayload, want.EventPayload) {
 		return false
 	}
 	me := s.who.seen()

@@ -145,7 +145,7 @@ func (s *Slack) publishHome(ctx context.Context, w gatekeeper.Work) error {
 
 func (s *Slack) publish(ctx context.Context, user string, view slackgo.HomeTabViewRequest, fingerprint string) error {
 	const method = "views.publish"
-	if err := s.turn(method, ""); err != nil {
+	if err := s.turn(method, "", ""); err != nil {
 		return err
 	}
 	_, err := s.api.PublishViewContext(ctx, slackgo.PublishViewContextRequest{UserID: user, View: view})

@@ -3,6 +3,7 @@ package slack
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -37,13 +38,15 @@ func (s *Slack) clicked(ctx context.Context, p payload) error {
 		return err
 	}
 	switch a.ID {
-	case actionApprove, actionRevoke, actionRevokeCredentials:
+	case actionApprove, actionRevoke, actionRevokeCredentials, actionApproveAll:
 		return s.record(ctx, c)
 	}
 	if p.TriggerID == "" {
 		return bad("payload has no trigger_id to open the form with")
 	}
-	if !s.behind(ctx, triggerTime, func(ctx context.Context) { s.askReason(ctx, p.TriggerID, c) }) {
+	// Slack opens a form within three seconds of the click or not at all; its
+	// answer may come much later.
+	if !s.behind(ctx, callTimeout, func(ctx context.Context) { s.askReason(ctx, p.TriggerID, c) }) {
 		return &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: time.Second, Description: "too many forms are being opened at once"}
 	}
 	return nil
@@ -52,7 +55,7 @@ func (s *Slack) clicked(ctx context.Context, p payload) error {
 // choice is what a button says. Any other action id is refused.
 func choice(actionID string) (gatekeeper.Choice, bool) {
 	switch actionID {
-	case actionApprove, actionApproveReason:
+	case actionApprove, actionApproveReason, actionApproveAll, actionBreakGlass:
 		return gatekeeper.Approve, true
 	case actionDeny:
 		return gatekeeper.Deny, true
@@ -71,7 +74,7 @@ func (s *Slack) read(p payload, a action) (click, error) {
 	if !ok {
 		return click{}, bad("payload has an action that no message of ours offers")
 	}
-	if !requestID.MatchString(a.Value) {
+	if known := map[bool]*regexp.Regexp{true: digestID, false: requestID}[a.ID == actionApproveAll]; !known.MatchString(a.Value) {
 		return click{}, bad("payload names no request")
 	}
 	once := a.TS
@@ -81,8 +84,15 @@ func (s *Slack) read(p payload, a action) (click, error) {
 	if once == "" {
 		return click{}, bad("payload has neither action_ts nor trigger_id to tell a retry by")
 	}
-	c := click{Request: a.Value, Choice: chosen, Person: p.person(s.Team), Once: once, At: s.Clock()}
-	return c, p.comesFrom(a, &c)
+	c := click{Request: a.Value, Choice: chosen, Glass: a.ID == actionBreakGlass, Person: p.person(s.Team), Once: once, At: s.Clock()}
+	if a.ID == actionApproveAll {
+		c.Request, c.Digest = "", a.Value
+	}
+	err := p.comesFrom(a, &c)
+	if c.Digest != "" && c.Via == viaButton {
+		c.Via = viaDigest
+	}
+	return c, err
 }
 
 // record makes a click durable. Clicks with the same meaning are one.

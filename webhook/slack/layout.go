@@ -17,6 +17,7 @@ const (
 	maxField   = 2000 // text of a section's field
 	maxFields  = 10   // of a section
 	maxValue   = 300  // ours: what is cut in a field
+	maxTitle   = 150  // ours: of a commit
 	maxReason  = 700  // ours: reasons shown
 	maxModal   = 1000 // ours: reasons typed
 	maxPeople  = 12   // ours: names listed

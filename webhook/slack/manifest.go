@@ -14,6 +14,8 @@ var purposes = map[string]string{
 	"chat:write":       "asking people, and telling them",
 	"commands":         "/gatekeeper",
 	"groups:history":   "finding a message again after a crash, in private channels,",
+	"im:history":       "finding a direct message again after a crash",
+	"im:write":         "telling who asked how it ended",
 	"usergroups:read":  "approving as a member of a user group",
 	"users:read":       "telling members from guests, bots and strangers",
 }

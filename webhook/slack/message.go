@@ -21,7 +21,9 @@ const (
 	actionApproveReason = "gatekeeper_approve_reason" // asks for a reason first
 	actionDeny          = "gatekeeper_deny"
 	actionRevoke        = "gatekeeper_revoke"
-	actionDetails       = "gatekeeper_details" // a link; Slack tells of its clicks too
+	actionBreakGlass    = "gatekeeper_break_glass" // asks for a reason first
+	actionApproveAll    = "gatekeeper_approve_all" // its value is a digest's id
+	actionDetails       = "gatekeeper_details"     // a link; Slack tells of its clicks too
 )
 
 // Message is what Slack is told to show.
@@ -38,6 +40,7 @@ type View struct {
 	Now       time.Time // an approval that lapsed before it says so; zero: none did
 	Short     bool      // leave out what can be read on the page, for Slack's limits
 	People    gatekeeper.People
+	Names     map[gatekeeper.Approver]string // of approvers, for reading; those without one are shown by id
 }
 
 // Render is the message of a request as it is now: the same request and view
@@ -45,8 +48,8 @@ type View struct {
 func Render(r gatekeeper.Request, v View) Message {
 	blocks := []slackgo.Block{slackgo.NewHeaderBlock(words(header(r)))}
 	blocks = append(blocks, outcome(r, v)...)
-	blocks = append(blocks, table(facts(r, v))...)
 	blocks = append(blocks, why(r, v)...)
+	blocks = append(blocks, table(facts(r, v))...)
 	if v.Context != nil && !v.Short {
 		blocks = append(blocks, v.Context.blocks()...)
 	}
@@ -55,9 +58,11 @@ func Render(r gatekeeper.Request, v View) Message {
 	if buttons := buttons(r, v); len(buttons) > 0 {
 		blocks = append(blocks, slackgo.NewActionBlock("gatekeeper_actions", buttons...))
 	}
-	return Message{Text: fallback(r), Blocks: blocks, Metadata: slackgo.SlackMetadata{
-		EventType: EventType, EventPayload: map[string]any{"request_id": r.ID},
-	}}
+	return Message{Text: fallback(r), Blocks: blocks, Metadata: metadata(r)}
+}
+
+func metadata(r gatekeeper.Request) slackgo.SlackMetadata {
+	return slackgo.SlackMetadata{EventType: EventType, EventPayload: map[string]any{"request_id": r.ID}}
 }
 
 // fingerprint tells messages apart by what they show.
@@ -88,6 +93,9 @@ var titles = map[gatekeeper.State]string{
 }
 
 func title(r gatekeeper.Request) string {
+	if r.BrokenGlass && r.State == gatekeeper.Approved {
+		return "🚨 Approved by break glass"
+	}
 	if t, ok := titles[r.State]; ok {
 		return t
 	}
@@ -103,6 +111,11 @@ func header(r gatekeeper.Request) string {
 		return title(r)
 	}
 	return title(r) + ": " + line(r.Workload.Repository, min(room/2, 60)) + " → " + where
+}
+
+// fullHeader is what the header would be with room for everything.
+func fullHeader(r gatekeeper.Request) string {
+	return title(r) + ": " + line(r.Workload.Repository, maxField) + " → " + exact(r.Environment)
 }
 
 // tooLong says whether the environment's name cannot be shown whole. Nobody

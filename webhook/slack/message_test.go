@@ -44,7 +44,8 @@ func messages() map[string]struct {
 	r gatekeeper.Request
 	v View
 } {
-	page := View{PublicURL: "https://gatekeeper.example.com", Now: start().Add(6 * time.Minute)}
+	page := View{PublicURL: "https://gatekeeper.example.com", Now: start().Add(6 * time.Minute),
+		Names: map[gatekeeper.Approver]string{"slack:S0RELEASE": "@release-managers", "slack:S0SEC": "@security"}}
 	all := map[string]struct {
 		r gatekeeper.Request
 		v View
@@ -116,6 +117,28 @@ func messages() map[string]struct {
 	revoked.Votes = append(revoked.Votes, vote("U0CAROL", "Carol", gatekeeper.Revoke, 8*time.Minute))
 	add("revoked", revoked, page)
 
+	glass := pending("req_1")
+	glass.BreakGlass = &gatekeeper.BreakGlass{Group: gatekeeper.Group{Name: "break-glass", Approvers: []gatekeeper.Approver{"slack:S0ONCALL"}, Quorum: 1}, Channel: "C0SECURITY"}
+	add("pending-glass", glass, page)
+	frozen := glass
+	frozen.Freeze, frozen.Rule.Approval.BreakGlassOnly = "year-end", true
+	add("pending-frozen", frozen, page)
+	broken := frozen
+	broken.State, broken.BrokenGlass, broken.DecidedAt, broken.RedeemBefore = gatekeeper.Approved, true, start().Add(3*time.Minute), start().Add(18*time.Minute)
+	broken.Votes = []gatekeeper.Vote{vote("U0CAROL", "Carol", gatekeeper.Approve, 3*time.Minute)}
+	broken.Votes[0].BreakGlass, broken.Votes[0].Reason = true, "Checkout is down"
+	add("approved-glass", broken, page)
+
+	risky := pending("req_1")
+	risky.Workload.Runner, risky.Workload.Event, risky.Workload.Claims = "self-hosted", "pull_request_target", map[string]any{"ref_protected": "false"}
+	risky.Workload.Workflow, risky.Rule.Approval.SelfApproval = "evil/actions/.github/workflows/deploy.yml@refs/heads/main", true
+	add("pending-risky", risky, page)
+
+	none := ended(gatekeeper.Approved)
+	none.Rule.Approval, none.Rule.Notify.AutoApproved = gatekeeper.Approval{None: true, StepUp: gatekeeper.StepUpNone}, true
+	none.RedeemBefore = start().Add(20 * time.Minute)
+	add("auto-approved", none, page)
+
 	add("expired", ended(gatekeeper.Expired), page)
 	add("canceled", ended(gatekeeper.Canceled), page)
 	add("superseded", ended(gatekeeper.Superseded), page)
@@ -164,6 +187,12 @@ func TestButtonsFollowTheState(t *testing.T) {
 		}
 		want := []string{actionDetails}
 		switch {
+		case name == "pending-glass":
+			want = []string{actionApprove, actionDeny, actionDetails, actionBreakGlass}
+		case name == "pending-frozen":
+			want = []string{actionDeny, actionDetails, actionBreakGlass}
+		case name == "approved-glass":
+			want = []string{actionRevoke, actionDetails}
 		case strings.HasPrefix(name, "pending"):
 			want = []string{actionApprove, actionDeny, actionDetails}
 		case name == "approved":

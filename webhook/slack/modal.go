@@ -25,11 +25,12 @@ type carried struct {
 	TS      string            `json:"ts,omitempty"`
 	Via     string            `json:"via,omitempty"` // the door, where it is not the request's message
 	Seal    string            `json:"seal,omitempty"`
+	Glass   bool              `json:"break_glass,omitempty"`
 }
 
 // back is what the form of a click carries.
 func (c click) back() carried {
-	b := carried{Request: c.Request, Choice: c.Choice, Channel: c.Channel, TS: c.TS}
+	b := carried{Request: c.Request, Choice: c.Choice, Channel: c.Channel, TS: c.TS, Glass: c.Glass}
 	if c.Seal != "" {
 		b.Via, b.Seal = c.Via, c.Seal
 	}
@@ -78,20 +79,35 @@ func form(r gatekeeper.Request, c click) (slackgo.ModalViewRequest, error) {
 	if err != nil {
 		return slackgo.ModalViewRequest{}, err
 	}
-	verb := "Deny"
-	if c.Choice == gatekeeper.Approve {
-		verb = "Approve"
+	title, verb, hint := "Deny request", "Deny", "The job and everybody in the channel can read it."
+	switch {
+	case c.Glass:
+		title, verb, hint = "Break the glass", "Break glass", "It is said aloud, with your name, and stays in the ledger."
+	case c.Choice == gatekeeper.Approve:
+		title, verb = "Approve request", "Approve"
 	}
 	where := line(r.Workload.Repository, maxValue) + " → " + cut(exact(r.Environment), maxField)
 	input := slackgo.NewPlainTextInputBlockElement(nil, blockInput).WithMultiline(true).WithMinLength(1).WithMaxLength(maxModal)
 	return slackgo.ModalViewRequest{
 		Type: slackgo.VTModal, CallbackID: formReason, PrivateMetadata: string(back),
-		Title: words(verb + " request"), Submit: words(verb), Close: words("Cancel"),
-		Blocks: slackgo.Blocks{BlockSet: []slackgo.Block{
+		Title: words(title), Submit: words(verb), Close: words("Cancel"),
+		Blocks: slackgo.Blocks{BlockSet: append(emergency(r, c), []slackgo.Block{
 			section(words(where + "\n" + line(r.Workload.Ref, maxValue) + " at " + line(short(r.Workload.SHA), 70))),
-			slackgo.NewInputBlock(blockInput, words("Reason"), words("The job and everybody in the channel can read it."), input),
-		}},
+			slackgo.NewInputBlock(blockInput, words("Reason"), words(hint), input),
+		}...)},
 	}, nil
+}
+
+// emergency says what breaking the glass does, before it is done.
+func emergency(r gatekeeper.Request, c click) []slackgo.Block {
+	if !c.Glass {
+		return nil
+	}
+	text := "🚨 For emergencies only: your approval then counts without those that rule " + line(r.Rule.Name, 80) + " asks for"
+	if r.Freeze != "" {
+		text += ", and in spite of freeze " + line(r.Freeze, 80)
+	}
+	return []slackgo.Block{section(words(text + "."))}
 }
 
 // submitted records the vote of a form. The form closes on an empty answer
@@ -123,7 +139,7 @@ func (s *Slack) readForm(p payload) (click, error) {
 		via = back.Via
 	}
 	return click{
-		Request: back.Request, Choice: back.Choice, Person: p.person(s.Team), Via: via,
+		Request: back.Request, Choice: back.Choice, Glass: back.Glass && back.Choice == gatekeeper.Approve, Person: p.person(s.Team), Via: via,
 		Reason:  strings.TrimSpace(p.View.State.Values[blockInput][blockInput].Value),
 		Channel: back.Channel, TS: back.TS, Seal: back.Seal, Once: p.View.ID, At: s.Clock(),
 	}, nil

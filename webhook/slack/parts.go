@@ -29,7 +29,11 @@ func ending(r gatekeeper.Request, v View) string {
 	at := date(r.DecidedAt)
 	switch r.State {
 	case gatekeeper.Approved:
-		return strings.TrimSpace("*Approved* by " + approvers(r) + ", " + at + ". " + approvalEnd(r, v))
+		how := "*Approved*"
+		if r.BrokenGlass {
+			how = "*Approved in an emergency*, without the approvals that the rule asks for,"
+		}
+		return strings.TrimSpace(how + " by " + approvers(r) + ", " + at + ". " + approvalEnd(r, v))
 	case gatekeeper.Denied:
 		return "*Denied* by " + by + ", " + at + "."
 	case gatekeeper.Revoked:
@@ -76,6 +80,8 @@ func warnings(r gatekeeper.Request) []slackgo.Block {
 	switch {
 	case tooLong(r):
 		why = "the environment's name is too long to be shown here. Decide on the page, where it can be read whole."
+	case r.Rule.Approval.BreakGlassOnly:
+		return []slackgo.Block{section(words("⚠️ Frozen by " + line(r.Freeze, maxValue) + ": only those who may break the glass can approve, with a reason."))}
 	case r.Rule.Approval.SelfApproval:
 	case !r.Initiators.Known:
 		why = "it is not known who started this run, and the rule does not allow self-approval. " + line(r.Initiators.Why, maxValue)
@@ -92,27 +98,36 @@ func warnings(r gatekeeper.Request) []slackgo.Block {
 	return []slackgo.Block{section(words("⚠️ Nobody can approve this yet: " + why))}
 }
 
-// facts are what people decide on.
+// facts are what people decide on. Where and what is in the header, unless
+// that has no room for all of it.
 func facts(r gatekeeper.Request, v View) []row {
 	w := r.Workload
-	environment := words(exact(r.Environment))
-	if tooLong(r) {
-		environment = words("(too long to show)")
+	var rows []row
+	if header(r) != fullHeader(r) {
+		environment := words(exact(r.Environment))
+		if tooLong(r) {
+			environment = words("(too long to show)")
+		}
+		rows = []row{{"Environment", environment}, {"Repository", words(line(w.Repository, maxValue))}}
 	}
-	rows := []row{
-		{"Environment", environment},
-		{"Repository", words(line(w.Repository, maxValue))},
-		{"Ref", words(line(w.Ref, maxValue))},
-		{"Commit", commit(w)},
-	}
+	rows = append(rows,
+		row{"Ref", words(refName(w.Ref, maxValue))}, row{"Commit", commit(w, v)}, row{"Started by", words(starter(w, v.People))},
+		row{"Risk", words(risk(r))}, row{"Gives", words(gives(r))})
 	if v.Context != nil {
 		rows = append(rows, v.Context.rows()...)
 	}
-	rows = append(rows, row{"Started by", words(starter(w, v.People))}, row{"Workflow", run(w)}, row{"Rule", words(line(r.Rule.Name, maxValue))})
-	if r.Freeze != "" {
-		rows = append(rows, row{"Freeze", words(line(r.Freeze, maxValue))})
-	}
 	return rows
+}
+
+// refName is a ref as people say it; what is no branch or tag stays whole.
+func refName(ref string, limit int) string {
+	if branch, ok := strings.CutPrefix(ref, "refs/heads/"); ok {
+		return line(branch, limit)
+	}
+	if tag, ok := strings.CutPrefix(ref, "refs/tags/"); ok {
+		return "tag " + line(tag, limit)
+	}
+	return line(ref, limit)
 }
 
 // starter is the CI account that started the run, with the person's name
@@ -126,13 +141,17 @@ func starter(w gatekeeper.Workload, people gatekeeper.People) string {
 	return actor + " (" + line(e.Name, 80) + ")"
 }
 
-// commit links the short id; where no address can be told it is shown whole.
-func commit(w gatekeeper.Workload) *slackgo.TextBlockObject {
-	base := repositoryURL(w)
-	if base == "" || !commitSHA.MatchString(w.SHA) {
-		return words(line(w.SHA, maxValue))
+// commit links the short id, beside its title; where no address can be told
+// the id is shown whole.
+func commit(w gatekeeper.Workload, v View) *slackgo.TextBlockObject {
+	id := escape(line(w.SHA, maxValue))
+	if base := repositoryURL(w); base != "" && commitSHA.MatchString(w.SHA) {
+		id = link(base+"/commit/"+w.SHA, short(w.SHA))
 	}
-	return markup(link(base+"/commit/"+w.SHA, short(w.SHA)))
+	if v.Context != nil && v.Context.Title != "" {
+		id += "  " + escape(line(v.Context.Title, maxTitle))
+	}
+	return markup(id)
 }
 
 // repositoryURL is the repository's page, read off the run's own address so
@@ -152,7 +171,7 @@ func repositoryURL(w gatekeeper.Workload) string {
 	return ""
 }
 
-func run(w gatekeeper.Workload) *slackgo.TextBlockObject {
+func runLink(w gatekeeper.Workload) string {
 	text := "Workflow run"
 	if digits(w.RunID) {
 		text += " " + w.RunID
@@ -160,7 +179,7 @@ func run(w gatekeeper.Workload) *slackgo.TextBlockObject {
 	if digits(w.RunAttempt) && w.RunAttempt != "1" {
 		text += ", attempt " + w.RunAttempt
 	}
-	return markup(link(w.RunURL, text))
+	return link(w.RunURL, text)
 }
 
 func digits(s string) bool {

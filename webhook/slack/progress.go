@@ -8,20 +8,49 @@ import (
 	slackgo "github.com/slack-go/slack"
 )
 
-// votes tell who agreed and who is still needed.
+// votes tell who agreed and how many more of whom are needed, by the very
+// seats that decide.
 func votes(r gatekeeper.Request, v View) []slackgo.Block {
 	if r.Rule.Approval.None {
 		return nil
 	}
-	missing := r.Missing()
 	var told []string
-	for i, g := range r.Rule.Approval.Groups {
-		told = append(told, progress(g, missing[i]))
+	seated := map[string]bool{}
+	for _, p := range groupsOf(r) {
+		told = append(told, progress(p, r.State == gatekeeper.Pending, v.Names))
+		for _, vote := range p.By {
+			told, seated[vote.Person.Slack] = append(told, spoken(vote, v)), true
+		}
 	}
-	if !v.Short {
-		told = append(told, cast(r)...)
+	for _, vote := range r.ApprovedBy() { // beyond what a group needs
+		if !seated[vote.Person.Slack] {
+			told = append(told, spoken(vote, v))
+		}
 	}
 	return []slackgo.Block{section(markup(fit(told, 2000)))}
+}
+
+// groupsOf are the rule's groups and, where it matters, those who may break
+// the glass.
+func groupsOf(r gatekeeper.Request) []gatekeeper.Progress {
+	all := r.Progress()
+	if r.BreakGlass == nil {
+		return all
+	}
+	glass := gatekeeper.Progress{Group: r.BreakGlass.Group, Missing: r.BreakGlass.Group.Quorum}
+	glass.Group.Name = "Break glass"
+	for _, v := range r.ApprovedBy() {
+		if v.BreakGlass {
+			glass.By, glass.Missing = append(glass.By, v), max(0, glass.Missing-1)
+		}
+	}
+	switch {
+	case r.Rule.Approval.BreakGlassOnly:
+		return []gatekeeper.Progress{glass}
+	case len(glass.By) > 0:
+		return append(all, glass)
+	}
+	return all
 }
 
 // fit joins as many whole lines as have room: markup that is cut in the
@@ -38,29 +67,33 @@ func fit(list []string, limit int) string {
 	return strings.TrimSpace(b.String())
 }
 
-func progress(g gatekeeper.Group, missing int) string {
+// progress is one group's line; open names who could still be asked.
+func progress(p gatekeeper.Progress, open bool, names map[gatekeeper.Approver]string) string {
 	name := "Approvals"
-	if g.Name != "" {
-		name = escape(line(g.Name, 60))
+	if p.Group.Name != "" {
+		name = escape(line(p.Group.Name, 60))
 	}
-	text := fmt.Sprintf("*%s:* %d of %d", name, g.Quorum-missing, g.Quorum)
-	if missing > 0 {
-		text += fmt.Sprintf(", %d more needed", missing)
+	text := fmt.Sprintf("*%s:* %d of %d", name, p.Group.Quorum-p.Missing, p.Group.Quorum)
+	if p.Missing > 0 && open {
+		text += fmt.Sprintf(", %d more of %s", p.Missing, who(p.Group.Approvers, names))
 	}
 	return text
 }
 
-// cast lists the votes that counted, with their times.
-func cast(r gatekeeper.Request) []string {
-	var list []string
-	for _, v := range r.ApprovedBy() {
-		said := "✓ " + mention(v.Person.Slack, v.Person.Name) + ", " + date(v.At)
-		if v.Reason != "" {
-			said += ": “" + escape(line(v.Reason, 120)) + "”"
-		}
-		list = append(list, said)
+// spoken is a vote that counted, with its time and reason.
+func spoken(v gatekeeper.Vote, view View) string {
+	text := "✓ " + mention(v.Person.Slack, v.Person.Name)
+	if v.BreakGlass {
+		text = "🚨 " + mention(v.Person.Slack, v.Person.Name) + " broke the glass"
 	}
-	return list
+	if view.Short {
+		return text
+	}
+	text += ", " + date(v.At)
+	if v.Reason != "" {
+		text += ": “" + escape(line(v.Reason, 120)) + "”"
+	}
+	return text
 }
 
 // handedOut tells what became of the approval: which job took credentials.
@@ -81,13 +114,14 @@ func handedOut(r gatekeeper.Request, v View) []slackgo.Block {
 	return append(blocks, revocations(r, v)...)
 }
 
-// footer is the deadline while there is one, and the id to search for.
+// footer is the deadline while there is one, where it comes from, and the id
+// to search for.
 func footer(r gatekeeper.Request) slackgo.Block {
-	id := words(line(r.ID, 80))
+	when := "Asked " + date(r.CreatedAt)
 	if r.State == gatekeeper.Pending {
-		return small(markup("Decide until "+date(r.ExpiresAt)), id)
+		when = "Decide until " + date(r.ExpiresAt)
 	}
-	return small(markup("Asked "+date(r.CreatedAt)), id)
+	return small(markup(when), markup(runLink(r.Workload)), words("rule "+line(r.Rule.Name, 80)), words(line(r.ID, 80)))
 }
 
 // buttons are what can still be done. Their value is the request's id alone:
@@ -100,9 +134,10 @@ func buttons(r gatekeeper.Request, v View) []slackgo.BlockElement {
 		if r.Rule.Approval.RequireReason {
 			approve = actionApproveReason
 		}
-		out = append(out,
-			button(approve, r.ID, "Approve").WithStyle(slackgo.StylePrimary),
-			button(actionDeny, r.ID, "Deny").WithStyle(slackgo.StyleDanger))
+		if !r.Rule.Approval.BreakGlassOnly {
+			out = append(out, button(approve, r.ID, "Approve").WithStyle(slackgo.StylePrimary))
+		}
+		out = append(out, button(actionDeny, r.ID, "Deny").WithStyle(slackgo.StyleDanger))
 	case r.State == gatekeeper.Pending:
 		out = append(out, button(actionDeny, r.ID, "Deny").WithStyle(slackgo.StyleDanger))
 	case revocable(r, v):
@@ -112,6 +147,9 @@ func buttons(r gatekeeper.Request, v View) []slackgo.BlockElement {
 	}
 	if v.PublicURL != "" {
 		out = append(out, button(actionDetails, "", "Details").WithURL(pageOf(v.PublicURL, r.ID)))
+	}
+	if r.State == gatekeeper.Pending && r.BreakGlass != nil && !tooLong(r) { // last, and no colour: a form asks before anything happens
+		out = append(out, button(actionBreakGlass, r.ID, "🚨 Break glass…"))
 	}
 	return out
 }

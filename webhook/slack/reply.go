@@ -55,7 +55,7 @@ func (s *Slack) reply(ctx context.Context, w gatekeeper.Work) error {
 // messages where the channel is not open to the app. Slack's response_url
 // would do as well, but it lets whoever reads it post, and is not stored.
 func (s *Slack) whisper(ctx context.Context, p private) error {
-	if err := s.turn("chat.postEphemeral", p.Channel); err != nil {
+	if err := s.turn("chat.postEphemeral", p.Channel, ""); err != nil {
 		return err
 	}
 	blocks := []slackgo.Block{section(words(lines(p.Text, 2500)))}

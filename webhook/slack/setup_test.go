@@ -35,7 +35,7 @@ func TestManifest(t *testing.T) {
 func TestCheck(t *testing.T) {
 	b := newBench(t)
 	id, err := b.Check(context.Background())
-	if err != nil || id.Team != "T0ACME" || id.User != "U0GATE" || !slices.Equal(id.Missing, []string{"channels:history", "commands", "groups:history", "usergroups:read"}) {
+	if err != nil || id.Team != "T0ACME" || id.User != "U0GATE" || !slices.Equal(id.Missing, []string{"channels:history", "commands", "groups:history", "im:history", "im:write", "usergroups:read"}) {
 		t.Errorf("%+v %v", id, err)
 	}
 	b.ws.fail("auth.test", fault{code: "invalid_auth"})
@@ -93,7 +93,7 @@ func TestSecretsAreNeverTold(t *testing.T) {
 			b.ws.fail(method, f, f, f)
 		}
 		said = append(said, b.deliver(context.Background(), gatekeeper.Work{Key: "req_1", Attempt: 1}))
-		said = append(said, b.remember(context.Background(), "req_1", reference{Channel: "C0DEPLOYS", Posting: true}))
+		said = append(said, b.remember(context.Background(), gatekeeper.WorkMessage, "req_1", reference{Channel: "C0DEPLOYS", Posting: true}))
 		said = append(said, b.deliver(context.Background(), gatekeeper.Work{Key: "req_1", Attempt: 2}))
 		r := pending("req_2")
 		r.Reason = "changed"

@@ -54,10 +54,18 @@ type Options struct {
 
 	Gate   Gate
 	Memory Memory
+	Finder gatekeeper.Finder // lists what waits; digests need it
 	People gatekeeper.People // to name who started a run
 	// Context tells what is being deployed beyond the token's claims. It is
 	// optional, and a message goes out without it when it fails.
 	Context func(context.Context, gatekeeper.Request) (Context, error)
+
+	// StepUpURL is where a person gives the proof that a request's rule wants
+	// beyond the click; nil or "": nowhere, and no such approval counts.
+	StepUpURL func(request string) string
+	// Count counts failed calls by method and by Slack's error code, of which
+	// there is a bounded number; nil: nobody counts.
+	Count func(method, code string)
 
 	HTTPClient *http.Client     // nil: one with timeouts
 	Logger     *slog.Logger     // nil: silent
@@ -71,6 +79,10 @@ type Slack struct {
 	api  *slackgo.Client
 	who  *identity
 	pace *pace
+
+	health *health
+	names  *nameBook
+	runs   sync.Mutex // held while a run's first request is found out
 
 	background sync.WaitGroup
 	room       chan struct{} // bounds what runs behind acknowledgements
@@ -105,7 +117,9 @@ func New(o Options) (*Slack, error) {
 	api := newClient(o)
 	return &Slack{
 		Options: o, api: api, who: &identity{api: api, configured: o.Team},
-		pace: newPace(o.Clock), room: make(chan struct{}, roomBehind), door: make(chan struct{}, roomAtDoor), offers: key,
+		health: &health{clock: o.Clock, count: o.Count, faults: map[string]Fault{}},
+		names:  &nameBook{known: map[gatekeeper.Approver]string{}, again: map[gatekeeper.Approver]time.Time{}},
+		pace:   newPace(o.Clock), room: make(chan struct{}, roomBehind), door: make(chan struct{}, roomAtDoor), offers: key,
 	}, nil
 }
 
@@ -134,11 +148,18 @@ func (o Options) checked() (Options, error) {
 // Handlers are the pieces of durable work that this package does, by kind.
 func (s *Slack) Handlers() map[string]gatekeeper.WorkHandler {
 	return map[string]gatekeeper.WorkHandler{
-		gatekeeper.WorkMessage: s.deliver,
-		WorkClick:              s.process,
-		WorkReply:              s.reply,
-		WorkHome:               s.publishHome,
-		gatekeeper.WorkHomes:   s.refreshHomes,
+		gatekeeper.WorkMessage:    s.deliver,
+		gatekeeper.WorkDigest:     s.sendDigest,
+		WorkDigestMessage:         s.updateDigest,
+		gatekeeper.WorkRemind:     s.remind,
+		gatekeeper.WorkEscalate:   s.escalate,
+		gatekeeper.WorkThread:     s.thread,
+		gatekeeper.WorkDirect:     s.direct,
+		gatekeeper.WorkBreakGlass: s.sayAloud,
+		WorkClick:                 s.process,
+		WorkReply:                 s.reply,
+		WorkHome:                  s.publishHome,
+		gatekeeper.WorkHomes:      s.refreshHomes,
 	}
 }
 

@@ -124,6 +124,8 @@ func wordy(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r 
 // Slack's ids: an upper-case letter for the kind, then letters and digits.
 var (
 	userID    = regexp.MustCompile(`^[UW][A-Z0-9]{1,30}$`)
+	groupID   = regexp.MustCompile(`^S[A-Z0-9]{1,30}$`)
+	digestID  = regexp.MustCompile(`^dig_[a-z0-9]{1,64}$`)
 	placeID   = regexp.MustCompile(`^[CGD][A-Z0-9]{1,30}$`)
 	teamID    = regexp.MustCompile(`^[TE][A-Z0-9]{1,30}$`)
 	messageTS = regexp.MustCompile(`^[0-9]{1,16}\.[0-9]{1,9}$`)
