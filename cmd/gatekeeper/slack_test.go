@@ -65,7 +65,7 @@ func TestSlackCheck(t *testing.T) {
 		missing bool
 		want    []string
 	}{
-		"all is there": {want: []string{"Everything is there", "workspace Acme (T0ACME)", "scopes: all 6", "signed callbacks",
+		"all is there": {want: []string{"Everything is there", "workspace Acme (T0ACME)", "scopes: all 8", "signed callbacks",
 			"channel C0DEPLOYS (slack.channel)", "channel C0SECURITY (break_glass)", "user group S0ONCALL (escalation of rule payments, break_glass), @on-call, 1 member",
 			"person U0BOB, Bob (people, rule payments)"}},
 		"socket mode": {change: socket, want: []string{"ways in: Socket Mode", "Everything is there"}},
