@@ -32,11 +32,10 @@ func oneOfEach() []gatekeeper.Credential {
 
 // delivered is what a delivery wrote.
 type delivered struct {
-	stdout     string
-	env        map[string]string // GITHUB_ENV, parsed as the runner does
-	output     map[string]string
-	files      map[string]string
-	credential []gatekeeper.Credential
+	stdout string
+	env    map[string]string // GITHUB_ENV, parsed as the runner does
+	output map[string]string
+	files  map[string]string
 }
 
 func deliverAll(t *testing.T, o deliveryOptions, credentials ...gatekeeper.Credential) delivered {

@@ -31,6 +31,7 @@ func TestStepTriesAgain(t *testing.T) {
 	}{
 		"lost once":   {[]stsbox.Fault{lost}, 0, 1},
 		"lost twice":  {[]stsbox.Fault{lost, lost}, 0, 2},
+		"throttled":   {throttled(5), 0, 0},
 		"lost thrice": {[]stsbox.Fault{lost, lost, lost}, 1, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,12 +45,7 @@ func TestStepTriesAgain(t *testing.T) {
 			if got.code != c.code || c.code == 1 && !strings.Contains(got.stderr, "the last of the attempts") {
 				t.Errorf("exit %d, want %d\n%s", got.code, c.code, got.stderr)
 			}
-			unknown := 0
-			for line := range strings.Lines(p.exported(t)) { // an event a line, which names its type in the envelope too
-				if strings.Contains(line, `"redemption.unknown"`) {
-					unknown++
-				}
-			}
+			unknown := p.recorded(t, gatekeeper.EventRedemptionUnknown)
 			if unknown != c.unknown {
 				t.Errorf("%d attempts are unknown, want %d", unknown, c.unknown)
 			}
@@ -58,6 +54,17 @@ func TestStepTriesAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// recorded counts the ledger's events of a type.
+func (p *played) recorded(t testing.TB, kind gatekeeper.EventType) (n int) {
+	t.Helper()
+	for line := range strings.Lines(p.exported(t)) { // an event a line, which names its type in the envelope too
+		if strings.Contains(line, `"`+string(kind)+`"`) {
+			n++
+		}
+	}
+	return n
 }
 
 // exported is the ledger as JSON lines.
@@ -78,17 +85,17 @@ func TestHangUps(t *testing.T) {
 	var calls atomic.Int32
 	to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: p.ears.Addr().String()})
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch n := calls.Add(1); {
-		case n == 1: // never passed on
+		switch calls.Add(1) {
+		case 1: // never passed on
 			panic(http.ErrAbortHandler)
-		case n == 2: // done, and the answer is lost
+		case 2: // done, and the answer is lost
 			to.ServeHTTP(httptest.NewRecorder(), r)
 			panic(http.ErrAbortHandler)
-		case n == 4: // the answer is cut in its middle
+		case 4: // the answer is cut in its middle
 			w.Header().Set("Content-Length", "1000")
 			_, _ = w.Write([]byte(`{"id":`))
 			panic(http.ErrAbortHandler)
-		case n == 5: // what stands before a gatekeeper that restarts
+		case 5: // what stands before a gatekeeper that restarts
 			http.Error(w, "<html>bad gateway</html>", http.StatusBadGateway)
 		default:
 			to.ServeHTTP(w, r)

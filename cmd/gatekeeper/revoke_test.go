@@ -178,3 +178,41 @@ func TestOrders(t *testing.T) {
 }
 
 func second(_ order, err error) error { return err }
+
+// Where the cloud revokes, the credential is dead when the command ends, even
+// if the cloud was out of reach at first; where it does not, the command says
+// what to do.
+func TestRevokeAtTheClouds(t *testing.T) {
+	var clouds sky
+	p := play(t, func(s *stage) { clouds = rise(t, s) })
+	got := p.approvedStep(t)
+	id := p.shows(t, func(m slackbox.Message) bool { return m.Metadata.EventPayload["request_id"] != nil }).Metadata.EventPayload["request_id"].(string)
+	path, env := p.skyFile(t)
+	clouds.vault.Seal(true)
+	done := make(chan outcomeOf, 1)
+	go func() { done <- command(t.Context(), env, "revoke", "--config", path, id) }()
+	for !strings.Contains(p.log.String(), "could not be revoked yet") {
+		if t.Context().Err() != nil {
+			t.Fatal("Vault is not asked")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	clouds.vault.Seal(false)
+	told := <-done
+	if told.code != 1 || !strings.Contains(told.stderr, "4 of 6 credentials are not revoked") {
+		t.Errorf("exit %d\n%s%s", told.code, told.stdout, told.stderr)
+	}
+	if clouds.vault.Alive(got["vault"].Vault.Token) || clouds.hub.Alive(got["github"].GitHub.Token) {
+		t.Error("Vault's or GitHub's token lives on")
+	}
+	for _, want := range []string{"aws iam put-role-policy", "gcloud iam service-accounts disable " + cloudAccount, "az role assignment delete", "vault (", "Vault revoked the token"} {
+		if !strings.Contains(told.stdout, want) {
+			t.Errorf("the command does not say %q:\n%s", want, told.stdout)
+		}
+	}
+	if n := p.recorded(t, gatekeeper.EventCredentialRevoked); n != 2 {
+		t.Errorf("%d credentials are recorded as revoked, want 2", n)
+	}
+	p.noSecrets(t, got["vault"].Vault.Token, got["github"].GitHub.Token)
+	p.verified(t)
+}

@@ -207,10 +207,17 @@ func told(err error) error {
 	}
 	var refused smithy.APIError
 	if errors.As(err, &refused) && refused.ErrorCode() != unnamed {
-		return gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "AWS STS refused: %s%s", ask.Word(refused.ErrorCode()), hint(refused.ErrorCode()))
+		out := gatekeeper.Errorf(gatekeeper.CodeExchangeFailed, "AWS STS refused: %s%s", ask.Word(refused.ErrorCode()), hint(refused.ErrorCode()))
+		if retryer().IsErrorRetryable(err) { // it met all tries, and may pass: the job may try again
+			out.RetryAfter = laterAgain
+		}
+		return out
 	}
 	return ask.Lost(err, "AWS STS")
 }
+
+// laterAgain is when STS is asked again after it throttled or failed.
+const laterAgain = 2 * time.Second
 
 // hint says what the platform team can check.
 func hint(code string) string {

@@ -98,10 +98,27 @@ func (c *Client) Do(ctx context.Context, call Call, into any) error {
 		}
 		refused, again := call.refused(a)
 		if !again || try == maxTries || c.wait(ctx, a.delay(try)) != nil {
-			return call.coded(refused)
+			return call.coded(call.passing(refused, again))
 		}
 	}
 }
+
+// passing marks a refusal that may pass, once all tries met it: the job may
+// try again by itself later, and what issues nothing may be asked at any time.
+func (c Call) passing(err error, again bool) error {
+	var coded *gatekeeper.Error
+	if !again || !errors.As(err, &coded) || coded.Code != gatekeeper.CodeExchangeFailed {
+		return err
+	}
+	coded.RetryAfter = max(coded.RetryAfter, laterAgain)
+	if c.Repeatable {
+		coded.Code = gatekeeper.CodeUnavailable
+	}
+	return coded
+}
+
+// laterAgain is when a cloud that throttled or failed is asked again.
+const laterAgain = 2 * time.Second
 
 // coded makes what is unknown of a repeatable call what it is: nothing.
 func (c Call) coded(err error) error {
