@@ -30,19 +30,19 @@ func (v Value) Items() []Value {
 	for i, node := range list.Values {
 		items[i] = v.doc.value(node, v.name, v.line, v.column)
 		if !items[i].Present() {
-			items[i].line, items[i].column = place(node, v)
+			items[i].line, items[i].column = entryPlace(list, i, v)
 			items[i].wrong("nothing stands here; a list's value is wanted")
 		}
 	}
 	return items
 }
 
-// place is where a node begins, else where v does.
-func place(node ast.Node, v Value) (line, column int) {
-	if node == nil || node.GetToken() == nil || node.GetToken().Position == nil {
+// entryPlace is where the dash of an entry stands, else the list.
+func entryPlace(list *ast.SequenceNode, i int, v Value) (line, column int) {
+	if i >= len(list.Entries) || list.IsFlowStyle || list.Entries[i].Start == nil {
 		return v.line, v.column
 	}
-	return node.GetToken().Position.Line, node.GetToken().Position.Column
+	return list.Entries[i].Start.Position.Line, list.Entries[i].Start.Position.Column
 }
 
 // List wants a list.

@@ -34,7 +34,9 @@ func (v Value) Object() *Object {
 	if v.Present() && !v.IsMap() {
 		v.wrong("%s was found; a map is wanted", kind(v.node))
 	}
-	for _, p := range pairs(v.node) {
+	found := pairs(v.node)
+	o.entries, o.known = make([]entry, 0, len(found)), make([]string, 0, 12) // few maps have more keys
+	for _, p := range found {
 		key, ok := scalar(p.Key)
 		at := p.Key.GetToken().Position
 		if !ok {

@@ -44,6 +44,9 @@ func Parse(file string, body []byte, o Options) (Value, *Doc) {
 		d.add(fault{line, 1, structural, fmt.Sprintf("this nests deeper than %d levels", maxDepth)})
 		return Value{doc: d}, d
 	}
+	if root := inChunks(body, chunkBytes); root != nil {
+		return d.value(root, "", 1, 1), d
+	}
 	parsed, err := parser.ParseBytes(body, 0)
 	if err != nil {
 		d.syntax(err)

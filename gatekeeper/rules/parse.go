@@ -41,12 +41,6 @@ func (p *parser) faults() conf.Faults {
 	return all
 }
 
-func (p *parser) file(f File) {
-	root, doc := conf.Parse(f.Name, f.Body, conf.Options{})
-	p.docs, p.doc = append(p.docs, doc), doc
-	p.root(root)
-}
-
 func (p *parser) root(root conf.Value) {
 	o := root.Object()
 	for _, v := range o.Get("rules").List() {

@@ -10,6 +10,7 @@ import (
 func (p *parser) match(v conf.Value, at *places) matcher {
 	var m matcher
 	o := v.Object()
+	at.keys = make([]conf.Value, 0, len(matchKeys))
 	for _, key := range matchKeys {
 		values := o.Get(key.name)
 		at.keys = append(at.keys, values)

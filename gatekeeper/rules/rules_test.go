@@ -2,7 +2,6 @@ package rules_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/oidc"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/rules"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ciissuer"
-	"pgregory.net/rapid"
 )
 
 func now() time.Time { return time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC) }
@@ -272,43 +270,6 @@ func TestZeroRefuses(t *testing.T) {
 	}
 }
 
-// many makes n rules over n/2 repositories.
-func many(n int) string {
-	var b strings.Builder
-	b.WriteString("rules:\n")
-	for i := range n {
-		fmt.Fprintf(&b, "  - {name: r%d, match: {repository: acme/repo-%d, ref: refs/heads/b%d}, environment: production, approval: {approvers: [slack:S0R]}}\n", i, i/2, i%2)
-	}
-	return b.String()
-}
-
-// Looking only at rules that can concern a repository decides as looking at
-// all of them does.
-func TestIndexDecidesAsLinear(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var b strings.Builder
-		b.WriteString("rules:\n")
-		for i := range rapid.IntRange(1, 12).Draw(t, "rules") {
-			repo := rapid.SampledFrom([]string{"acme/a", "Acme/A", "acme/b", "acme/*", "'**'", "[acme/a, acme/c]"}).Draw(t, "repository")
-			ref := rapid.SampledFrom([]string{"x", "y", "'*'"}).Draw(t, "ref")
-			mode := rapid.SampledFrom([]string{"enforce", "observe"}).Draw(t, "mode")
-			fmt.Fprintf(&b, "  - {name: r%d, mode: %s, match: {repository: %s, ref: %s}, environment: [production], approval: none}\n", i, mode, repo, ref)
-		}
-		set, faults := rules.Parse([]rules.File{{Name: "r.yaml", Body: []byte(b.String())}}, rules.Options{})
-		if faults.Err() != nil {
-			t.Fatal(faults)
-		}
-		w := gatekeeper.Workload{
-			IssuerType: "oidc", Repository: rapid.SampledFrom([]string{"acme/a", "ACME/B", "acme/c", "evil/a"}).Draw(t, "asks"),
-			Ref: rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "of"),
-		}
-		fast, slow := set.Decide(w, "production", now()), set.Explain(w, "production", now())
-		if fast.Outcome != slow.Outcome || fast.Reason != slow.Reason || (fast.Rule == nil) != (slow.Rule == nil) || fast.Rule != nil && fast.Rule.Name != slow.Rule.Name {
-			t.Fatalf("fast: %+v\nslow: %+v", fast, slow)
-		}
-	})
-}
-
 func FuzzParse(f *testing.F) {
 	f.Add(rule("repository: acme/payments"))
 	f.Add(many(2))
@@ -319,31 +280,4 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("rules: %v, faults: %v", set != nil, faults)
 		}
 	})
-}
-
-func BenchmarkLoad(b *testing.B) {
-	for _, n := range []int{10, 100, 1000, 10000} {
-		body := []byte(many(n))
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for b.Loop() {
-				if _, faults := rules.Parse([]rules.File{{Name: "r.yaml", Body: body}}, rules.Options{}); faults.Err() != nil {
-					b.Fatal(faults)
-				}
-			}
-		})
-	}
-}
-
-func BenchmarkDecide(b *testing.B) {
-	for _, n := range []int{10, 100, 1000, 10000} {
-		set := parse(b, many(n))
-		w := gatekeeper.Workload{IssuerType: "oidc", Repository: fmt.Sprintf("acme/repo-%d", n/4), Ref: "refs/heads/b1"}
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for b.Loop() {
-				if d := set.Decide(w, "production", now()); d.Outcome != gatekeeper.NeedApproval {
-					b.Fatal(d.Reason)
-				}
-			}
-		})
-	}
 }
