@@ -92,7 +92,7 @@ func extend(to, by *ast.MappingValueNode) bool {
 var (
 	topKey = regexp.MustCompile(`^([a-z_]+):[ \t]*(#.*)?$`)
 	item   = regexp.MustCompile(`^( *)- +(\{|[a-z_]+:( |$))`) // of a list of maps
-	bare   = regexp.MustCompile(`^ *-[ \t]*(#.*)?$`)     // an item that begins on the next line
+	bare   = regexp.MustCompile(`^ *-[ \t]*(#.*)?$`)          // an item that begins on the next line
 	// literal begins a text over several lines: what its lines look like says
 	// nothing of the list.
 	literal = regexp.MustCompile(`[|>][-+0-9]*[ \t]*(#.*)?$`)
