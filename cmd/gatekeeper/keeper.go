@@ -51,7 +51,7 @@ func openKeeper(ctx context.Context, cfg config, log *slog.Logger) (*keeper, err
 		return nil, err
 	}
 	k := &keeper{cfg: cfg, log: log}
-	if k.signer, err = ledger.NewSigner(ledger.SignerOptions{Origin: cfg.origin(), Key: key}); err != nil {
+	if k.signer, err = ledger.NewSigner(ledger.SignerOptions{Origin: cfg.origin(), Key: key, Held: k.held}); err != nil {
 		return nil, err
 	}
 	if k.store, err = store.Open(ctx, store.Options{Path: cfg.Database, Ledger: k.signer, Logger: log, Now: cfg.clock}); err != nil {
@@ -92,6 +92,16 @@ func (k *keeper) inForce(ctx context.Context, key ed25519.PrivateKey) error {
 			"put the right key back, or where url: changed, name the ledger as before: audit: {origin: %s}", k.cfg.LedgerKey, name, name)
 	}
 	return nil
+}
+
+// held are the keys on disk: replicas that share it follow a rotation at once.
+func (k *keeper) held() (keys []ed25519.PrivateKey) {
+	for _, path := range []string{k.cfg.LedgerKey, k.nextKey()} {
+		if key, err := ledger.LoadKey(path); err == nil {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // nextKey is where the next key waits.

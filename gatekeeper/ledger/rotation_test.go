@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,6 +88,38 @@ func TestRotationTwice(t *testing.T) {
 	b.add(t, 1)
 	if r, err := ledger.Verify(t.Context(), b, ledger.VerifyOptions{VerifierKey: b.key}); err != nil || r.Keys[len(r.Keys)-1].Key != last {
 		t.Fatalf("%+v, %v", r.Keys, err)
+	}
+}
+
+// Another replica rotated: a signer follows with a key that it can have, and
+// else signs nothing more.
+func TestFollow(t *testing.T) {
+	b, _ := rotated(t)
+	last := b.leaves[8].Body
+	for name, c := range map[string]struct {
+		held []byte
+		code gatekeeper.Code
+	}{"the next key": {[]byte{2, 3}, ""}, "an older one": {[]byte{1, 2}, gatekeeper.CodeUnavailable}, "none": {nil, gatekeeper.CodeUnavailable}} {
+		s, err := ledger.NewSigner(ledger.SignerOptions{Origin: origin, Key: key(t, 1), Held: func() (keys []ed25519.PrivateKey) {
+			for _, seed := range c.held {
+				keys = append(keys, key(t, seed))
+			}
+			return keys
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Follow(last); gatekeeper.CodeOf(err) != c.code {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, body := range [][]byte{nil, last} {
+		if err := b.signer.Follow(body); err != nil {
+			t.Errorf("its own rotation: %v", err)
+		}
+	}
+	if err := b.signer.Follow([]byte("{}")); err == nil {
+		t.Error("what is no rotation was followed")
 	}
 }
 

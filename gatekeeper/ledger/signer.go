@@ -19,6 +19,9 @@ import (
 type SignerOptions struct {
 	Origin string             // the log's unique name, e.g. gatekeeper.example.com/ledger
 	Key    ed25519.PrivateKey // see LoadOrCreateKey
+	// Held are the keys that the process can have now, asked for when another
+	// replica rotated to one that the signer does not have; nil: none.
+	Held func() []ed25519.PrivateKey
 }
 
 // Signer appends leaves and signs the tree's head. The zero Signer refuses,
@@ -26,6 +29,7 @@ type SignerOptions struct {
 // safe for concurrent use.
 type Signer struct {
 	origin string
+	held   func() []ed25519.PrivateKey
 
 	mu      sync.Mutex
 	current *signingKey
@@ -42,7 +46,7 @@ type signingKey struct {
 
 // NewSigner checks the origin and the key.
 func NewSigner(o SignerOptions) (*Signer, error) {
-	s := &Signer{origin: o.Origin}
+	s := &Signer{origin: o.Origin, held: o.Held}
 	return s, s.Adopt(o.Key)
 }
 
@@ -141,6 +145,32 @@ func (s *Signer) signers(size int64, leaves [][]byte) ([]note.Signer, error) {
 		signers, s.heir, s.rotates = append(signers, s.next), s.next, size+int64(len(leaves))
 	}
 	return signers, nil
+}
+
+// Follow is told of the last rotation that the ledger has, nil for none, and
+// refuses to go on with another key: what it signed would not verify.
+func (s *Signer) Follow(rotation []byte) error {
+	if s == nil || rotation == nil {
+		return nil // Append says what is missing
+	}
+	r, err := rotationOf(rotation, s.origin)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != nil && r.To == s.current.verifier || s.heir != nil && r.To == s.heir.verifier {
+		return nil
+	}
+	if s.held != nil {
+		for _, key := range s.held() {
+			if k, err := newSigningKey(s.origin, key); err == nil && k.verifier == r.To {
+				s.current, s.heir, s.rotates = k, nil, 0
+				return nil
+			}
+		}
+	}
+	return gatekeeper.Errorf(gatekeeper.CodeUnavailable, "the ledger's key was rotated to %s, which this replica does not have; give it the new key file", r.To)
 }
 
 // Checkpoint signs a tree head with the key in force.

@@ -34,7 +34,7 @@ func TestPostgres(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Backend { return replica(t, pg.Database(), signer(t)) })
 	})
 	for name, test := range map[string]func(*testing.T, *postgres.Server){
-		"replicas take turns": replicasTakeTurns, "news between replicas": newsBetweenReplicas, "shared work": sharedWork, "left work": leftWork, "one leads": oneLeads,
+		"replicas take turns": replicasTakeTurns, "news between replicas": newsBetweenReplicas, "shared work": sharedWork, "left work": leftWork, "one leads": oneLeads, "the key rotates": keyRotates,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, pg) })
 	}

@@ -21,6 +21,12 @@ type Ledger interface {
 	Append(size int64, read func(indexes []int64) ([][32]byte, error), leaves [][]byte) (hashes [][32]byte, checkpoint []byte, err error)
 }
 
+// Follower is a Ledger whose key another replica may have rotated. It is told
+// of the last rotation before it appends, and refuses when it has another key.
+type Follower interface {
+	Follow(rotation []byte) error
+}
+
 // Options of a store. Path and Ledger are needed.
 type Options struct {
 	// Path is a SQLite file, made when missing and readable by its owner only,

@@ -12,7 +12,9 @@ type tree struct {
 	known  bool
 	size   int64 // events
 	hashes int64 // stored hashes
-	recent map[int64][32]byte
+
+	rotation []byte // the last event of a rotation of the ledger's key; nil: none
+	recent   map[int64][32]byte
 }
 
 // maxRecent bounds the cache; an append needs the right edge, which is
@@ -22,7 +24,9 @@ const maxRecent = 4096
 func (l *tree) load(t *tx) error {
 	err := t.row(`SELECT
 		(SELECT coalesce(max(idx) + 1, 0) FROM ledger_events),
-		(SELECT coalesce(max(idx) + 1, 0) FROM ledger_hashes)`).Scan(&l.size, &l.hashes)
+		(SELECT coalesce(max(idx) + 1, 0) FROM ledger_hashes),
+		(SELECT body FROM ledger_events WHERE type = 'ledger.key_rotated' AND type >= 'ledger.' AND type < 'ledger/' ORDER BY idx DESC LIMIT 1)`).
+		Scan(&l.size, &l.hashes, &l.rotation)
 	if l.known = err == nil; l.recent == nil {
 		l.recent = map[int64][32]byte{}
 	}
@@ -38,6 +42,11 @@ func (l *tree) grow(t *tx) error {
 	}
 	if !l.known || t.w.s.Shared() { // others may have appended meanwhile
 		if err := l.load(t); err != nil {
+			return err
+		}
+	}
+	if f, ok := t.w.s.o.Ledger.(Follower); ok {
+		if err := f.Follow(l.rotation); err != nil {
 			return err
 		}
 	}
