@@ -17,6 +17,7 @@ const (
 	EventRequestRevoked    EventType = "request.revoked"
 	EventRequestBreakGlass EventType = "request.break_glass" // approved in an emergency, beside request.approved
 	EventRequestAdopted    EventType = "request.adopted"     // a job's token turned out to be of its deployment
+	EventRequestAttested   EventType = "request.attested"    // its job had artifacts attested as approved
 	EventRequestRefused    EventType = "request.refused"     // never opened: no rule allows it
 	EventVoteCounted       EventType = "vote.counted"
 	EventVoteRefused       EventType = "vote.refused" // a click that does not count, and why

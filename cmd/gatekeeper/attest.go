@@ -28,6 +28,7 @@ func attestCommand(w world) *cli.Command {
 				&cli.StringFlag{Name: "commit", Usage: "the commit that has to be approved"},
 				&cli.StringFlag{Name: "repository", Usage: "its repository, e.g. acme/payments"},
 				&cli.StringFlag{Name: "environment", Usage: "the environment that it has to be approved for"},
+				&cli.StringFlag{Name: "artifact", Usage: "what the approved job has to have deployed, NAME@sha256:…"},
 				&cli.IntFlag{Name: "approvers", Usage: "how many people have to have approved, at least"},
 				&cli.BoolFlag{Name: "no-break-glass", Usage: "take no approval that was given in an emergency"},
 			},
@@ -49,7 +50,7 @@ func attestRequest(w world, c *cli.Context, b books) error {
 	if err != nil {
 		return cli.Exit(said(err), exitFailed)
 	}
-	envelope, err := attested(c.Context, b, r, b.cfg.URL, key)
+	envelope, err := attested(c.Context, b, r, b.cfg.URL, key, nil)
 	if err != nil {
 		return cli.Exit(said(err), exitFailed)
 	}
@@ -57,7 +58,7 @@ func attestRequest(w world, c *cli.Context, b books) error {
 }
 
 // attested is the envelope of an approved request.
-func attested(ctx context.Context, src ledger.Proofs, r gatekeeper.Request, url string, key ed25519.PrivateKey) ([]byte, error) {
+func attested(ctx context.Context, src ledger.Proofs, r gatekeeper.Request, url string, key ed25519.PrivateKey, artifacts []attest.Artifact) ([]byte, error) {
 	if err := attest.Refusal(r); err != nil {
 		return nil, err
 	}
@@ -65,20 +66,48 @@ func attested(ctx context.Context, src ledger.Proofs, r gatekeeper.Request, url 
 	if err != nil {
 		return nil, err
 	}
-	s, err := attest.StatementOf(url, r, approved)
+	s, err := attest.StatementOf(url, r, approved, artifacts...)
 	if err != nil {
 		return nil, err
 	}
 	return attest.Sign(ctx, s, key)
 }
 
-// attest serves the API. The key is read anew: it may have been rotated.
-func (k *keeper) attest(ctx context.Context, r gatekeeper.Request) ([]byte, error) {
+// attest serves the API. What the job says that it deploys is recorded before
+// it is signed, and only while the approval may be redeemed. The key is read
+// anew: it may have been rotated.
+func (k *keeper) attest(ctx context.Context, r gatekeeper.Request, names []string) ([]byte, error) {
+	artifacts, err := attest.Artifacts(names)
+	if err != nil {
+		return nil, err
+	}
+	if len(artifacts) > 0 {
+		if err := k.recordArtifacts(ctx, r, names); err != nil {
+			return nil, err
+		}
+	}
 	key, err := ledger.LoadKey(k.cfg.LedgerKey)
 	if err != nil {
 		return nil, err
 	}
-	return attested(ctx, books{Reader: k.store.Reader()}, r, k.cfg.URL, key)
+	return attested(ctx, books{Reader: k.store.Reader()}, r, k.cfg.URL, key, artifacts)
+}
+
+func (k *keeper) recordArtifacts(ctx context.Context, r gatekeeper.Request, names []string) error {
+	_, err := k.store.Update(ctx, r.ID, func(old gatekeeper.Request, at time.Time) (gatekeeper.Change, error) {
+		if err := attest.Refusal(old); err != nil {
+			return gatekeeper.Change{}, err
+		}
+		if old.Lapsed(at) {
+			return gatekeeper.Change{}, gatekeeper.Errorf(gatekeeper.CodeExpired, "the approval could be used until %s; open a new request", old.RedeemBefore.UTC().Format(time.RFC3339))
+		}
+		w := old.Workload
+		return gatekeeper.Change{Events: []gatekeeper.Event{{
+			ID: newEventID(), Type: gatekeeper.EventRequestAttested, Time: at.UTC(), Request: old.ID, State: old.State,
+			Actor: gatekeeper.Actor{Kind: "workload", ID: w.Subject, Name: w.Repository}, Data: map[string]any{"artifacts": names},
+		}}}, nil
+	})
+	return err
 }
 
 func verifyAttestation(w world, c *cli.Context) error {
@@ -95,7 +124,7 @@ func verifyAttestation(w world, c *cli.Context) error {
 	}
 	if err := s.Meets(attest.Want{
 		Commit: c.String("commit"), Repository: c.String("repository"), Environment: c.String("environment"),
-		Approvers: c.Int("approvers"), NoBreakGlass: c.Bool("no-break-glass"),
+		Artifact: c.String("artifact"), Approvers: c.Int("approvers"), NoBreakGlass: c.Bool("no-break-glass"),
 	}); err != nil {
 		return cli.Exit(said(err), exitFailed)
 	}

@@ -12,7 +12,8 @@ import (
 func TestAttestation(t *testing.T) {
 	p := play(t, nil)
 	file := filepath.Join(t.TempDir(), "approved.intoto.json")
-	done := p.step(t, nil, "--output", "env", "--attestation", file)
+	image := "registry.example.com/payments@sha256:" + strings.Repeat("a1", 32)
+	done := p.step(t, nil, "--output", "env", "--attestation", file, "--artifacts", image)
 	if err := p.decide(t.Context(), p.asked(t), "U0BOB", "approve"); err != nil {
 		t.Fatal(err)
 	}
@@ -22,14 +23,14 @@ func TestAttestation(t *testing.T) {
 	note := keep(t, "ledger.pub", p.mustAudit(t, "key"))
 	pem := keep(t, "ledger.pem", p.mustAudit(t, "key", "--format", "pem"))
 	claims := defaultClaims()
-	demand := []string{"--commit", claims["sha"].(string), "--repository", "acme/payments", "--environment", "production", "--approvers", "1", "--no-break-glass"}
+	demand := []string{"--commit", claims["sha"].(string), "--repository", "acme/payments", "--environment", "production", "--approvers", "1", "--no-break-glass", "--artifact", image}
 	for _, key := range []string{note, pem} {
 		got := command(t.Context(), nil, append([]string{"attest", "verify", file, "--key", key}, demand...)...)
 		if got.code != 0 || !strings.Contains(got.stdout, "is approved for production") || !strings.Contains(got.stdout, "Bob (slack:U0BOB)") {
 			t.Fatalf("exit %d\n%s%s", got.code, got.stdout, got.stderr)
 		}
 	}
-	for _, other := range [][]string{{"--commit", strings.Repeat("0", 40)}, {"--environment", "staging"}, {"--approvers", "2"}} {
+	for _, other := range [][]string{{"--commit", strings.Repeat("0", 40)}, {"--environment", "staging"}, {"--approvers", "2"}, {"--artifact", "x@sha256:" + strings.Repeat("00", 32)}} {
 		if got := command(t.Context(), nil, append([]string{"attest", "verify", file, "--key", note}, other...)...); got.code != 1 || !strings.Contains(got.stderr, "does not attest") {
 			t.Errorf("%v: exit %d\n%s", other, got.code, got.stderr)
 		}
@@ -38,8 +39,25 @@ func TestAttestation(t *testing.T) {
 	story := p.mustAudit(t, "export")
 	at := strings.Index(story, "req_")
 	again := command(t.Context(), env, "attest", story[at:at+30], "--config", path)
-	if again.code != 0 || again.stdout != fileOf(file) {
-		t.Errorf("exit %d, another attestation\n%s", again.code, again.stderr)
+	if again.code != 0 {
+		t.Fatalf("exit %d\n%s", again.code, again.stderr)
+	}
+	if got := command(t.Context(), nil, "attest", "verify", keep(t, "again", again.stdout), "--key", note, "--commit", claims["sha"].(string)); got.code != 0 {
+		t.Errorf("exit %d\n%s", got.code, got.stderr)
+	}
+	if !strings.Contains(story, "request.attested") || !strings.Contains(story, image) {
+		t.Error("what was attested is not in the ledger")
+	}
+	p.verified(t)
+}
+
+// What is no artifact is refused before anybody is asked.
+func TestArtifactsAreChecked(t *testing.T) {
+	for _, args := range [][]string{{"--artifacts", "payments:latest", "--attestation", "x"}, {"--artifacts", "p@sha256:" + strings.Repeat("a1", 32)}} {
+		got := command(t.Context(), nil, append([]string{"request", "--url", "https://gatekeeper.example.com", "--environment", "production", "--token-file", "x"}, args...)...)
+		if got.code != 2 {
+			t.Errorf("%v: exit %d\n%s", args, got.code, got.stderr)
+		}
 	}
 }
 

@@ -239,9 +239,11 @@ func (k *keeper) delivered(ctx context.Context, before int64) (int64, error) {
 	return before, nil
 }
 
+func newEventID() string { return "evt_" + strings.ToLower(rand.Text()) }
+
 func (k *keeper) record(ctx context.Context, t gatekeeper.EventType, data map[string]any) error {
 	return k.store.Record(ctx, gatekeeper.Change{Events: []gatekeeper.Event{{
-		ID: "evt_" + strings.ToLower(rand.Text()), Type: t, Time: time.Now().UTC(),
+		ID: newEventID(), Type: t, Time: time.Now().UTC(),
 		Actor: gatekeeper.Actor{Kind: "gatekeeper", ID: "ledger"}, Data: data,
 	}}})
 }

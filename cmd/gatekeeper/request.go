@@ -42,6 +42,7 @@ func requestCommand(w world) *cli.Command {
 			&cli.StringFlag{Name: "github-token-env", Usage: "the `VARIABLE` that a GitHub token is exported as; otherwise it is an output only"},
 			&cli.StringFlag{Name: "cache-file", Usage: "with --output credential-process: where the session is kept until it ends; in RUNNER_TEMP where there is one, or none"},
 			&cli.StringFlag{Name: "attestation", Usage: "write what was approved to `FILE`, as a signed in-toto statement; inside GitHub Actions always, in RUNNER_TEMP"},
+			&cli.StringFlag{Name: "artifacts", Usage: "what the job deploys, NAME@sha256:…, comma-separated: the attestation is of them too"},
 			&cli.StringFlag{Name: "token-file", Usage: "where the CI puts its OIDC token, read again for each call"},
 			&cli.StringFlag{Name: "subject-token-file", Usage: "where the CI puts the token for the cloud, if it cannot mint one"},
 		},
@@ -63,6 +64,7 @@ type step struct {
 
 	cacheFile   string // of credential-process
 	attestation string // where the attestation is written; "": nowhere, or by default
+	artifacts   []string
 }
 
 func request(w world, c *cli.Context) error {
@@ -103,8 +105,12 @@ func newStep(w world, c *cli.Context) (*step, error) {
 		return nil, err
 	}
 	s.only, s.cacheFile, s.attestation = names(c.String("only")), c.String("cache-file"), c.String("attestation")
+	s.artifacts = names(c.String("artifacts"))
 	how := deliveryOptions{output: c.String("output"), export: c.String("export"), prefix: c.Bool("prefix"), githubEnv: c.String("github-token-env")}
 	if s.deliver, err = newDelivery(w, how); err != nil {
+		return nil, err
+	}
+	if err := s.checkArtifacts(); err != nil {
 		return nil, err
 	}
 	s.progress = newProgress(s.deliver.log, time.Now)

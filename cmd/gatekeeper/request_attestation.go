@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger/attest"
 	"github.com/urfave/cli/v2"
 )
 
@@ -20,8 +22,8 @@ const attestTime = 30 * time.Second
 // also unasked, into the runner's temporary directory. Only who asked for it
 // fails without it: the deployment is approved all the same.
 func (s *step) attest(ctx context.Context, r api.Request) error {
-	path, asked := s.attestation, s.attestation != ""
-	if temp := s.w.env("RUNNER_TEMP"); !asked && s.deliver.gh != nil && temp != "" {
+	path, asked := s.attestation, s.attestation != "" || len(s.artifacts) > 0
+	if temp := s.w.env("RUNNER_TEMP"); path == "" && s.deliver.gh != nil && temp != "" {
 		path = filepath.Join(temp, "gatekeeper-"+filepath.Base(r.ID)+".intoto.json")
 	}
 	if path == "" {
@@ -43,10 +45,22 @@ func (s *step) attest(ctx context.Context, r api.Request) error {
 	return nil
 }
 
+// checkArtifacts finds before anybody is asked what would fail afterwards.
+func (s *step) checkArtifacts() error {
+	if _, err := attest.Artifacts(s.artifacts); err != nil {
+		return errors.New(said(err))
+	}
+	byDefault := s.deliver.gh != nil && s.w.env("RUNNER_TEMP") != ""
+	if len(s.artifacts) > 0 && s.attestation == "" && !byDefault {
+		return errors.New("--artifacts needs --attestation: a file for the attestation of them")
+	}
+	return nil
+}
+
 func (s *step) fetchAttestation(ctx context.Context, id, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, attestTime)
 	defer cancel()
-	envelope, err := s.client.Attestation(ctx, id)
+	envelope, err := s.client.Attestation(ctx, id, s.artifacts...)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,8 @@ type Options struct {
 	Logger   *slog.Logger
 	Draining context.Context // ends when waiting calls shall be answered at once; nil: never
 	// Attest makes the attestation of an approved request; nil: there are none.
-	Attest func(ctx context.Context, r gatekeeper.Request) ([]byte, error)
+	// artifacts are what its job says that it deploys.
+	Attest func(ctx context.Context, r gatekeeper.Request, artifacts []string) ([]byte, error)
 	// Observe is told of each answered call, for metrics.
 	Observe func(route string, status int, d time.Duration)
 }

@@ -111,6 +111,37 @@ func TestAttest(t *testing.T) {
 	}
 }
 
+// What the approved job deploys is among the subjects, and only with its
+// digest.
+func TestArtifacts(t *testing.T) {
+	image := "registry.example.com:5000/acme/payments@sha256:" + strings.Repeat("0f", 32)
+	artifacts, err := attest.Artifacts([]string{image})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := request()
+	s, err := attest.StatementOf("https://gatekeeper.test", r, entry(t, r), artifacts...)
+	if err != nil || s.Subject[0].Name != "registry.example.com:5000/acme/payments" || s.Subject[0].Digest["sha256"] != strings.Repeat("0f", 32) {
+		t.Fatalf("%+v, %v", s.Subject, err)
+	}
+	if err := s.Meets(attest.Want{Artifact: image}); err != nil {
+		t.Error(err)
+	}
+	for _, other := range []string{"registry.example.com:5000/acme/payments@sha256:" + strings.Repeat("00", 32), "payments", "req_1@sha256:" + r.Digest} {
+		if s.Meets(attest.Want{Artifact: other}) == nil {
+			t.Errorf("%s was taken", other)
+		}
+	}
+	for _, bad := range []string{"payments:latest", "@sha256:" + strings.Repeat("0f", 32), "x@sha256:0F", "x\n@sha256:" + strings.Repeat("0f", 32)} {
+		if _, err := attest.Artifacts([]string{bad}); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+	if _, err := attest.Artifacts(make([]string, 33)); err == nil {
+		t.Error("any number was taken")
+	}
+}
+
 // Each way of changing an attestation, or of attesting something else.
 func TestAttestTampering(t *testing.T) {
 	other := ed25519.NewKeyFromSeed([]byte(strings.Repeat("x", 32)))

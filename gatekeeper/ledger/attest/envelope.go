@@ -121,18 +121,24 @@ func (s Statement) included() error {
 // Want is what a deployment demands of a statement; empty fields do not.
 type Want struct {
 	Commit, Repository, Environment string
-	Approvers                       int // at least so many people
+	Artifact                        string // NAME@sha256:HEX; the digest counts
+	Approvers                       int    // at least so many people
 	NoBreakGlass                    bool
 }
 
 // Meets says what a statement lacks, nil when it has everything.
 func (s Statement) Meets(w Want) error {
 	a := s.Predicate
+	hasArtifact := func(x Subject) bool {
+		_, digest, ok := strings.Cut(w.Artifact, "sha256:")
+		return ok && x.Digest["sha256"] == digest && x.Name != a.Request
+	}
 	hasCommit := slices.ContainsFunc(s.Subject, func(x Subject) bool { return x.Digest["gitCommit"] == w.Commit })
 	for what, missing := range map[string]bool{
 		"commit " + w.Commit:                   w.Commit != "" && !hasCommit,
 		"repository " + w.Repository:           w.Repository != "" && a.Workload.Repository != w.Repository,
 		"environment " + w.Environment:         w.Environment != "" && gatekeeper.FoldEnvironment(a.Environment) != gatekeeper.FoldEnvironment(w.Environment),
+		"artifact " + w.Artifact:               w.Artifact != "" && !slices.ContainsFunc(s.Subject, hasArtifact),
 		"enough people":                        len(a.Approvers) < w.Approvers,
 		"anything but an emergency's approval": w.NoBreakGlass && a.BreakGlass,
 	} {

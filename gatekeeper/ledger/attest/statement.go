@@ -31,8 +31,8 @@ type Statement struct {
 	Predicate     Approval  `json:"predicate"`
 }
 
-// Subject is what is attested of: the commit by its repository, and the
-// request by the digest that an approval covers.
+// Subject is what is attested of: what the approved job deploys, the commit by
+// its repository, and the request by the digest that an approval covers.
 type Subject struct {
 	Name   string            `json:"name"`
 	URI    string            `json:"uri,omitempty"`
@@ -50,6 +50,7 @@ type Approval struct {
 	Approvers      []Approver `json:"approvers"`      // empty where the rule approves by itself
 	Quorum         int        `json:"quorum"`
 	BreakGlass     bool       `json:"breakGlass,omitempty"` // approved in an emergency
+	Artifacts      []string   `json:"artifacts,omitempty"`  // those among the subjects that the approved job named
 	RequestedAt    time.Time  `json:"requestedAt"`
 	ApprovedAt     time.Time  `json:"approvedAt"`
 	RedeemBefore   time.Time  `json:"redeemBefore"` // credentials could be had until then
@@ -108,9 +109,38 @@ func Refusal(r gatekeeper.Request) error {
 	return gatekeeper.Errorf(gatekeeper.CodeExpired, "the request is %s; only an approved request is attested", r.State)
 }
 
-// StatementOf is the statement about an approved request; url is the
-// gatekeeper's. The same request gives the same statement.
-func StatementOf(url string, r gatekeeper.Request, approved ledger.ProvenEntry) (Statement, error) {
+// Artifact is something with a digest that the approved job deploys, e.g. a
+// container image: NAME@sha256:HEX. The gatekeeper has it from the job, whose
+// commit was approved, and never saw it itself.
+type Artifact struct{ Name, SHA256 string }
+
+// maxArtifacts bounds what one job has attested at once.
+const maxArtifacts = 32
+
+var artifact = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._/:-]{0,254})@sha256:([0-9a-f]{64})$`)
+
+// Artifacts reads them as they are written for containers.
+func Artifacts(names []string) ([]Artifact, error) {
+	if len(names) > maxArtifacts {
+		return nil, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "%d artifacts are more than the %d that are attested at once", len(names), maxArtifacts)
+	}
+	var all []Artifact
+	for _, name := range names {
+		m := artifact.FindStringSubmatch(name)
+		if m == nil {
+			return nil, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "%q is no artifact with its digest; registry.example.com/payments@sha256:… is one", name)
+		}
+		all = append(all, Artifact{m[1], m[2]})
+	}
+	return all, nil
+}
+
+// String is the artifact as Artifacts reads it.
+func (a Artifact) String() string { return a.Name + "@sha256:" + a.SHA256 }
+
+// StatementOf is the statement about an approved request and what its job
+// deploys; url is the gatekeeper's. The same gives the same statement.
+func StatementOf(url string, r gatekeeper.Request, approved ledger.ProvenEntry, artifacts ...Artifact) (Statement, error) {
 	if err := Refusal(r); err != nil {
 		return Statement{}, err
 	}
@@ -118,14 +148,17 @@ func StatementOf(url string, r gatekeeper.Request, approved ledger.ProvenEntry) 
 	if err := json.Unmarshal([]byte(approved.Body), &e); err != nil || e.Type != gatekeeper.EventRequestApproved || e.Request != r.ID || e.Data["digest"] != r.Digest {
 		return Statement{}, gatekeeper.Errorf(gatekeeper.CodeInternal, "the ledger's event is not the approval of request %s; run `gatekeeper audit verify`", r.ID)
 	}
-	return Statement{Type: StatementType, Subject: subjects(r), PredicateType: PredicateType, Predicate: approval(url, r, approved)}, nil
+	return Statement{Type: StatementType, Subject: subjects(r, artifacts), PredicateType: PredicateType, Predicate: approval(url, r, approved, artifacts)}, nil
 }
 
 // commit is a git commit's id, of SHA-1 or SHA-256.
 var commit = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
-func subjects(r gatekeeper.Request) []Subject {
+func subjects(r gatekeeper.Request, artifacts []Artifact) []Subject {
 	var all []Subject
+	for _, a := range artifacts {
+		all = append(all, Subject{Name: a.Name, Digest: map[string]string{"sha256": a.SHA256}})
+	}
 	if w := r.Workload; commit.MatchString(w.SHA) {
 		all = append(all, Subject{Name: w.Repository, URI: gitURI(w), Digest: map[string]string{"gitCommit": w.SHA}})
 	}
@@ -142,7 +175,7 @@ func gitURI(w gatekeeper.Workload) string {
 	return "git+https://" + host + "/" + w.Repository + "@" + w.Ref
 }
 
-func approval(url string, r gatekeeper.Request, approved ledger.ProvenEntry) Approval {
+func approval(url string, r gatekeeper.Request, approved ledger.ProvenEntry, artifacts []Artifact) Approval {
 	w := r.Workload
 	hash := tlog.RecordHash([]byte(approved.Body))
 	a := Approval{
@@ -154,6 +187,9 @@ func approval(url string, r gatekeeper.Request, approved ledger.ProvenEntry) App
 		Rule:        Rule{Name: r.Rule.Name, Digest: r.Rule.Digest, RulesDigest: r.RulesDigest},
 		RequestedAt: r.CreatedAt.UTC(), ApprovedAt: r.DecidedAt.UTC(), RedeemBefore: r.RedeemBefore.UTC(),
 		Ledger: Entry{Index: approved.Index, Event: approved.Body, LeafHash: hex.EncodeToString(hash[:]), Proof: approved.Proof, Checkpoint: approved.Checkpoint},
+	}
+	for _, x := range artifacts {
+		a.Artifacts = append(a.Artifacts, x.String())
 	}
 	for _, v := range r.ApprovedBy() {
 		a.Approvers = append(a.Approvers, Approver{ID: "slack:" + v.Person.Slack, Name: v.Person.Name, As: v.As, Proof: string(v.Proof), At: v.At.UTC()})
