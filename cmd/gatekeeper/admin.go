@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,11 +15,10 @@ import (
 
 // metrics are what Prometheus reads. Labels are bounded: routes, not paths.
 type metrics struct {
-	registry   *prometheus.Registry
-	calls      *prometheus.HistogramVec
-	ruleCount  prometheus.Gauge
-	rulesRight prometheus.Gauge
-	slack      *prometheus.CounterVec
+	registry *prometheus.Registry
+	calls    *prometheus.HistogramVec
+	slack    *prometheus.CounterVec
+	ruleMetrics
 
 	sinkFailures *prometheus.CounterVec
 }
@@ -30,23 +30,17 @@ func newMetrics() *metrics {
 			Name: "gatekeeper_http_request_duration_seconds", Help: "Time to answer a call of a CI step; waiting for people included.",
 			Buckets: []float64{.001, .005, .02, .1, .5, 2, 10, 30, 60},
 		}, []string{"route", "status"}),
-		ruleCount:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatekeeper_rules", Help: "Rules in force."}),
-		rulesRight:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatekeeper_rules_up_to_date", Help: "1 while the rules on disk are in force, 0 while they have faults."}),
 		sinkFailures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatekeeper_audit_sink_failures_total", Help: "Tries to deliver events that failed."}, []string{"sink"}),
 	}
 	m.slack = slackErrors()
-	m.registry.MustRegister(m.sinkFailures, m.calls, m.ruleCount, m.rulesRight, m.slack, collectors.NewGoCollector(),
+	m.ruleMetrics = newRuleMetrics(m.registry)
+	m.registry.MustRegister(m.sinkFailures, m.calls, m.slack, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 func (m *metrics) call(route string, status int, d time.Duration) {
 	m.calls.WithLabelValues(route, strconv.Itoa(status)).Observe(d.Seconds())
-}
-
-func (m *metrics) rules(n int, right bool) {
-	m.ruleCount.Set(float64(n))
-	m.rulesRight.Set(map[bool]float64{true: 1}[right])
 }
 
 // adminHandler is for operators: liveness, readiness, metrics.
@@ -81,7 +75,7 @@ func (s *service) waitingWork() float64 {
 func (s *service) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
-	parts := map[string]string{"storage": "ok", "signing_key": "ok", "rules": "ok"}
+	parts := map[string]string{"storage": "ok", "signing_key": "ok"}
 	status := http.StatusOK
 	if err := s.store.Ping(ctx); err != nil {
 		parts["storage"], status = "out of reach", http.StatusServiceUnavailable
@@ -92,13 +86,8 @@ func (s *service) ready(w http.ResponseWriter, r *http.Request) {
 	if s.drain.Err() != nil {
 		parts["service"], status = "draining", http.StatusServiceUnavailable
 	}
-	s.reloading.Lock()
-	fault := s.rulesFault
-	s.reloading.Unlock()
-	if fault != "" { // the rules in force still serve
-		parts["rules"] = "the files have faults, older rules are in force: " + fault
-	}
-	if s.slack != nil { // its outages are waited out, so they make nobody unready
+	maps.Copy(parts, s.rulesDetail()) // with a fault, the rules in force still serve
+	if s.slack != nil {               // its outages are waited out, so they make nobody unready
 		parts["slack"], _ = s.slack.WaysIn()
 		if trouble := s.slackTrouble(); trouble != "" {
 			parts["slack"] += "; " + trouble

@@ -11,6 +11,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/conf"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/oidc"
+	"github.com/gatekeeper-ci/gatekeeper/webhook/github"
 	"github.com/urfave/cli/v2"
 )
 
@@ -20,8 +21,9 @@ type config struct {
 	URL         string
 	Listen      string
 	AdminListen string
-	Database    string // a SQLite file, or a postgres:// URL
-	Rules       string
+	Database    string           // a SQLite file, or a postgres:// URL
+	Rules       string           // a file or a directory, unless RulesAt is set
+	RulesAt     *github.Location // where on GitHub
 	Issuers     []oidc.Issuer
 	Slack       slackConfig
 	GitHub      *githubConfig
@@ -117,10 +119,10 @@ func (r *configReader) root(o *conf.Object) {
 	c.Listen = o.Get("listen").String(defaultListen)
 	c.AdminListen = o.Get("admin_listen").String(defaultAdmin)
 	r.database(o.Get("database"))
-	r.rules(o.Get("rules"))
 	r.issuers(o.Get("issuers"))
 	r.slack(o.Get("slack"))
 	r.github(o.Get("github"))
+	r.rules(o.Get("rules"))
 	r.keys(o)
 	r.people(o.Get("people"))
 	r.sso(o.Get("sso"))
@@ -139,19 +141,6 @@ func (r *configReader) path(p string) string {
 		return p
 	}
 	return filepath.Join(r.dir, p)
-}
-
-func (r *configReader) rules(v conf.Value) {
-	where := v.Required()
-	if strings.HasPrefix(where, "github:") {
-		r.c.missing = append(r.c.missing, "rules: github:")
-		return
-	}
-	if r.c.Rules = r.path(where); where == "" {
-		r.c.Rules = ""
-	} else if _, err := os.Stat(r.c.Rules); err != nil {
-		v.Fault("%s cannot be found; name a file or a directory of rules", r.c.Rules)
-	}
 }
 
 func (r *configReader) issuers(v conf.Value) {

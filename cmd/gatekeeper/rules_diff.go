@@ -38,6 +38,7 @@ type differ struct {
 	since      time.Time
 	tally      rules.Tally
 	each, json bool
+	pruned     int // events of which the ledger keeps the place alone
 }
 
 func rulesDiff(w world, c *cli.Context) error {
@@ -112,6 +113,9 @@ func (d *differ) add(a rules.Asking) error {
 // report tells the tally. The exit code is for scripts: a change is no error.
 func (d *differ) report() error {
 	var err error
+	if d.pruned > 0 {
+		fmt.Fprintf(d.w.stderr, "%d requests were pruned from the ledger and are not replayed\n", d.pruned)
+	}
 	switch {
 	case d.json && !d.each:
 		e := json.NewEncoder(d.w.stdout)

@@ -27,6 +27,10 @@ func (d *differ) ledger(_ world, c *cli.Context, b books) error {
 		if l.Time.Before(d.since) || kind != gatekeeper.EventRequestOpened && kind != gatekeeper.EventRequestRefused {
 			return nil
 		}
+		if len(l.Body) == 0 {
+			d.pruned++
+			return nil
+		}
 		a, err := askingOf(l)
 		if err != nil {
 			return cli.Exit(fmt.Sprintf("event %d cannot be read (%v); run `gatekeeper audit verify`", l.Index, err), exitFailed)

@@ -50,7 +50,7 @@ func serve(w world, c *cli.Context) error {
 	defer signal.Stop(hangup)
 	go func() {
 		for range hangup {
-			s.reload(context.WithoutCancel(c.Context), true)
+			_ = s.reload(context.WithoutCancel(c.Context), true)
 		}
 	}()
 	return s.run(c.Context)

@@ -45,9 +45,7 @@ type service struct {
 	public, admin net.Listener
 	drain         context.Context
 	draining      context.CancelFunc
-	reloading     sync.Mutex
-	lastRules     string // digest of the files last looked at
-	rulesFault    string // why the files on disk are not in force; "": they are
+	rules         rulesInForce
 }
 
 // newService opens everything and serves nothing yet. What is wrong with the

@@ -21,7 +21,7 @@ type githubSide struct {
 
 // openGitHub makes the client; it asks nobody yet.
 func (s *service) openGitHub() error {
-	if s.cfg.GitHub == nil {
+	if s.cfg.GitHub == nil || s.github.client != nil {
 		return nil
 	}
 	o := s.cfg.githubOptions()
@@ -92,9 +92,11 @@ func (s *service) openWebhook(ctx context.Context) (map[string]gatekeeper.WorkHa
 
 // subscriptions are the events that something is done about, a line each.
 func (s *service) subscriptions() github.Subscriptions {
-	return github.Subscriptions{
+	all := github.Subscriptions{
 		"deployment_protection_rule": s.github.protection.Subscription(),
 	}
+	maps.Copy(all, s.rulesSubscriptions())
+	return all
 }
 
 // handleGitHub serves the webhook on the public port.

@@ -360,7 +360,7 @@ func TestReload(t *testing.T) {
 		if err := os.WriteFile(p.cfg.Rules, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p.svc.reload(t.Context(), true)
+		_ = p.svc.reload(t.Context(), true)
 	}
 	write("rules: [")
 	if status, body := p.admin(t, "/readyz"); status != 200 || !strings.Contains(body, "faults") {

@@ -54,10 +54,7 @@ func (s *service) confirmPage(id string) string {
 
 // rulesInForce is what the pages show of them.
 func (s *service) rulesInForce() web.RulesInForce {
-	s.reloading.Lock()
-	fault := s.rulesFault
-	s.reloading.Unlock()
-	in := web.RulesInForce{Digest: s.live.Current().Digest(), Source: s.cfg.Rules, Fault: fault}
+	in := web.RulesInForce{Digest: s.live.Current().Digest(), Source: s.rules.where(), Fault: s.rules.trouble()}
 	for _, r := range s.live.Current().List() {
 		line := web.RuleLine{Name: r.Name, File: r.File, Line: r.Line, Observe: r.Observe, Environments: r.Environments, Match: r.Match, Approval: r.Words()}
 		for _, c := range r.Credentials {

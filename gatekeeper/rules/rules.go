@@ -37,6 +37,9 @@ func (r *Rules) Digest() string { return r.digest }
 // Len is how many rules there are.
 func (r *Rules) Len() int { return len(r.rules) }
 
+// Tests is how many tests stand beside the rules.
+func (r *Rules) Tests() int { return len(r.tests) }
+
 // Names are the rules' names in the order in which they are looked at.
 func (r *Rules) Names() []string {
 	names := make([]string, len(r.rules))

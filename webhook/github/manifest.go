@@ -23,15 +23,15 @@ func Permissions() []Permission {
 		{"actions", "read", "runs, their waiting deployments and environments' protection rules", true},
 		{"deployments", "write", "protection rules: their webhook and the outcome that goes back", true},
 		{"contents", "read", "commits and what changed since the last deploy, branches and tags, rules kept in a repository", true},
-		{"pull_requests", "read", "the pull request that brought a commit, exclude_authors", false},
-		{"checks", "write", "check runs that show the wait on the commit; the commit's other checks", false},
+		{"pull_requests", "read", "the pull request that brought a commit, exclude_authors, checks of rules that one proposes", false},
+		{"checks", "write", "check runs that show the wait on the commit and check proposed rules; the commit's other checks", false},
 		{"members", "read", "GitHub teams as approvers", false},
 	}
 }
 
 // Events are those that the App subscribes to.
 func Events() []string {
-	return []string{"deployment_protection_rule", "push", "pull_request", "check_suite"}
+	return []string{"deployment_protection_rule", "push", "pull_request", "check_run", "check_suite"}
 }
 
 // Manifest describes the App for

@@ -1,9 +1,7 @@
 package githubbox
 
 import (
-	"encoding/json"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -49,31 +47,13 @@ type File struct {
 	Additions, Deletions int
 }
 
-// CheckRun is a check of a commit; those of Apps are made by calls.
-type CheckRun struct {
-	ID         int64  `json:"id"`
-	Name       string `json:"name"`
-	HeadSHA    string `json:"head_sha"`
-	Status     string `json:"status"`
-	Conclusion string `json:"conclusion,omitempty"`
-	DetailsURL string `json:"details_url,omitempty"`
-	ExternalID string `json:"external_id,omitempty"`
-	Output     struct {
-		Title   string `json:"title"`
-		Summary string `json:"summary"`
-	} `json:"output"`
-}
-
 func (g *GitHub) codeCalls() {
 	g.installed("GET /repos/{owner}/{repo}/commits/{sha}", "contents:read", g.commit)
 	g.installed("GET /repos/{owner}/{repo}/commits/{sha}/pulls", "pull_requests:read", g.pullsOf)
-	g.installed("GET /repos/{owner}/{repo}/commits/{sha}/check-runs", "checks:read", g.checksOf)
 	g.installed("GET /repos/{owner}/{repo}/pulls/{number}/commits", "pull_requests:read", g.pullCommits)
 	g.installed("GET /repos/{owner}/{repo}/pulls/{number}/reviews", "pull_requests:read", g.reviews)
 	g.installed("GET /repos/{owner}/{repo}/compare/{basehead...}", "contents:read", g.compare)
 	g.installed("GET /repos/{owner}/{repo}/git/ref/{ref...}", "contents:read", g.ref)
-	g.installed("POST /repos/{owner}/{repo}/check-runs", "checks:write", g.createCheck)
-	g.installed("PATCH /repos/{owner}/{repo}/check-runs/{id}", "checks:write", g.updateCheck)
 }
 
 // Commit adds a commit and the commits of the pull request that brought it.
@@ -100,22 +80,11 @@ func (g *GitHub) Compare(base, head string, c Comparison) {
 	g.compared[base+"..."+head] = c
 }
 
-// Check adds a check run that somebody else made.
-func (g *GitHub) Check(c CheckRun) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	c.ID = int64(len(g.checks) + 1)
-	g.checks = append(g.checks, c)
-}
-
-// Checks are all check runs.
-func (g *GitHub) Checks() []CheckRun {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return slices.Clone(g.checks)
-}
-
 func (g *GitHub) commit(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.Header.Get("Accept"), "sha") {
+		g.commitSHA(w, r)
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c, ok := g.commits[r.PathValue("sha")]
@@ -184,18 +153,6 @@ func (g *GitHub) reviews(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, page(w, r, list))
 }
 
-func (g *GitHub) checksOf(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	list := []CheckRun{}
-	for _, c := range g.checks {
-		if c.HeadSHA == r.PathValue("sha") {
-			list = append(list, c)
-		}
-	}
-	answer(w, http.StatusOK, map[string]any{"total_count": len(list), "check_runs": page(w, r, list)})
-}
-
 func (g *GitHub) compare(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -229,32 +186,4 @@ func (g *GitHub) ref(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, map[string]any{"ref": "refs/" + r.PathValue("ref"), "object": map[string]any{"type": "commit", "sha": sha}})
-}
-
-func (g *GitHub) createCheck(w http.ResponseWriter, r *http.Request) {
-	var c CheckRun
-	if err := json.NewDecoder(r.Body).Decode(&c); err != nil || c.Name == "" || c.HeadSHA == "" {
-		refuse(w, http.StatusUnprocessableEntity, "Invalid request")
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	c.ID = int64(len(g.checks) + 1)
-	g.checks = append(g.checks, c)
-	answer(w, http.StatusCreated, c)
-}
-
-func (g *GitHub) updateCheck(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	i := slices.IndexFunc(g.checks, func(c CheckRun) bool { return jsonNumber(int(c.ID)) == r.PathValue("id") })
-	if i < 0 {
-		notFound(w)
-		return
-	}
-	if err := json.NewDecoder(r.Body).Decode(&g.checks[i]); err != nil {
-		refuse(w, http.StatusUnprocessableEntity, "Invalid request")
-		return
-	}
-	answer(w, http.StatusOK, g.checks[i])
 }

@@ -41,11 +41,13 @@ type GitHub struct {
 	tokens   map[string]token
 	issued   []string // tokens, in order
 
-	faults  faults
-	calls   map[string]int
-	limit   int // X-RateLimit-Remaining; below 1 the primary limit refuses
-	changed chan struct{}
-	hooks   hooks
+	faults   faults
+	calls    map[string]int
+	limit    int // X-RateLimit-Remaining; below 1 the primary limit refuses
+	changed  chan struct{}
+	hooks    hooks
+	objects  objects
+	requests map[string][]PullRequest // by owner/name
 }
 
 // App is how the App is registered.
@@ -74,10 +76,10 @@ func New() (*GitHub, error) {
 			Permissions: map[string]string{
 				"metadata": "read", "actions": "read", "deployments": "write", "contents": "read", "checks": "write", "pull_requests": "read", "members": "read",
 			},
-			Events: []string{"deployment_protection_rule", "push", "pull_request", "check_suite"},
+			Events: []string{"deployment_protection_rule", "push", "pull_request", "check_run", "check_suite"},
 		},
 	}
-	for _, register := range []func(){g.appCalls, g.actionCalls, g.codeCalls, g.teamCalls} {
+	for _, register := range []func(){g.appCalls, g.actionCalls, g.codeCalls, g.checkCalls, g.objectCalls, g.requestCalls, g.teamCalls} {
 		register()
 	}
 	g.server = httptest.NewServer(g.mux)
@@ -103,7 +105,7 @@ func (g *GitHub) Change(change func(*App)) {
 	clear(g.tokens) // GitHub ends tokens when permissions change
 }
 
-// Calls is how often a path was asked for.
+// Calls is how often a path, or any path of a pattern, was asked for.
 func (g *GitHub) Calls(path string) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

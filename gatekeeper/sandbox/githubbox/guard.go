@@ -88,6 +88,7 @@ func (g *GitHub) guarded(pattern string, h func(http.ResponseWriter, *http.Reque
 	return func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		g.calls[r.URL.Path]++
+		g.calls[pattern]++
 		hold := g.faults.held[pattern]
 		g.tell()
 		g.mu.Unlock()

@@ -1,0 +1,29 @@
+package github
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+)
+
+// OnPush does something when a push may have changed what the location holds.
+// What was pushed is not believed: it is fetched.
+func OnPush(at Location, do func(context.Context) error) Subscription {
+	return Subscription{Handle: func(ctx context.Context, e Event) error {
+		var p struct {
+			Ref        string     `json:"ref"`
+			Repository repository `json:"repository"`
+		}
+		if err := json.Unmarshal(e.Payload, &p); err != nil || !p.Repository.is(at) || !at.followed(p.Ref, p.Repository.DefaultBranch) {
+			return nil
+		}
+		return do(ctx)
+	}}
+}
+
+type repository struct {
+	FullName      string `json:"full_name"`
+	DefaultBranch string `json:"default_branch"`
+}
+
+func (r repository) is(l Location) bool { return strings.EqualFold(r.FullName, l.Repository()) }
