@@ -229,7 +229,7 @@ func TestPullRequestIsChecked(t *testing.T) {
 
 // What pull requests may make us compute is bounded, and each fault is a
 // remark at its place.
-func TestCheckRules(t *testing.T) {
+func TestProposedRules(t *testing.T) {
 	file := func(text string) []rules.File { return []rules.File{{Name: "g/r.yaml", Body: []byte(text)}} }
 	many := strings.Builder{}
 	many.WriteString(stageRules + "tests:\n")
@@ -249,7 +249,7 @@ func TestCheckRules(t *testing.T) {
 		"not YAML":      {file("rules: ["), true, "1 error", 1},
 		"a name, twice": {append(file(stageRules), rules.File{Name: "g/s.yaml", Body: []byte(stageRules)}), true, "1 error", 1},
 	} {
-		got := checkRules(c.files, surroundings{}, time.Now())
+		got := proposedRules(c.files, surroundings{}, time.Now())
 		if got.Failed != c.failed || !strings.Contains(got.Title, c.title) || len(got.Remarks) < c.remarks {
 			t.Errorf("%s: %+v", name, got)
 		}

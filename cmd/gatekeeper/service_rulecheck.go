@@ -23,7 +23,7 @@ func (s *service) rulesSubscriptions() github.Subscriptions {
 	checks := github.NewRuleChecks(github.RuleChecksOptions{
 		Client: s.github.client, At: from.Location(), Logger: s.log,
 		Check: func(_ context.Context, files []github.File) github.Report {
-			return checkRules(asRules(files), surroundings{config: &s.cfg, options: s.ruleOptions()}, time.Now())
+			return proposedRules(asRules(files), surroundings{config: &s.cfg, options: s.ruleOptions()}, time.Now())
 		},
 	})
 	subscriptions := checks.Subscriptions()
@@ -31,9 +31,9 @@ func (s *service) rulesSubscriptions() github.Subscriptions {
 	return subscriptions
 }
 
-// checkRules is `rules check` and `rules test` over files that somebody
+// proposedRules are held to `rules check` and `rules test` over files that somebody
 // proposes, as the service would read them.
-func checkRules(files []rules.File, around surroundings, now time.Time) github.Report {
+func proposedRules(files []rules.File, around surroundings, now time.Time) github.Report {
 	set, faults := rules.Parse(files, around.options)
 	if len(files) == 0 {
 		return github.Report{Failed: true, Title: "There are no rule files", Summary: "Without rules every request would be refused. Merged like this, they do not come into force: the rules in force stay as they are."}
