@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -187,14 +186,31 @@ func TestSwappedLinks(t *testing.T) {
 	}
 }
 
-// reachable says whether the admin port is served.
-func (s *stage) reachable() bool {
-	c, err := net.Dial("tcp", s.doors.Addr().String())
-	if err != nil {
-		return false
+// heard is what a command says while it runs.
+type heard struct {
+	buffer
+	more chan struct{} // has something after each write
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	n, err := h.buffer.Write(p)
+	select {
+	case h.more <- struct{}{}:
+	default:
 	}
-	_ = c.Close()
-	return true
+	return n, err
+}
+
+// until waits for the nth line with these words.
+func (h *heard) until(t *testing.T, words string, n int) {
+	t.Helper()
+	for strings.Count(h.String(), words) < n {
+		select {
+		case <-h.more:
+		case <-t.Context().Done():
+			t.Fatalf("%q was not said %d times:\n%s", words, n, h.String())
+		}
+	}
 }
 
 // `serve` reloads by itself, and at once on SIGHUP.
@@ -210,38 +226,29 @@ func TestReloadOfAService(t *testing.T) {
 	path, env := s.configFile(t)
 	_, _ = s.ears.Close(), s.doors.Close() // the service binds them itself
 	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan outcomeOf, 1)
-	go func() { done <- command(ctx, env, "serve", "--config", path) }()
-	until := func(what string, ok func(metrics string) bool) {
-		t.Helper()
-		for seen := ""; !ok(seen); {
-			select {
-			case got := <-done:
-				t.Fatalf("the service ended while %s was waited for: %d\n%s", what, got.code, got.stderr)
-			case <-t.Context().Done():
-				t.Fatalf("%s did not come about:\n%s", what, seen)
-			default:
-			}
-			seen = ""
-			if s.reachable() {
-				_, seen = s.admin(t, "/metrics")
-			}
-			runtime.Gosched()
-		}
-	}
-	until("the start", func(m string) bool { return strings.Contains(m, "gatekeeper_rules 1") })
+	said := &heard{more: make(chan struct{}, 1)}
+	done := make(chan int, 1)
+	go func() {
+		done <- run(world{args: []string{"gatekeeper", "serve", "--config", path}, env: func(name string) string { return env[name] }, stdout: said, stderr: said, interrupt: ctx})
+	}()
+	said.until(t, "msg=serving", 1)
 	put(t, s.cfg.Rules, named("second")+strings.TrimPrefix(named("third"), "rules:\n"))
-	until("the change", func(m string) bool { return strings.Contains(m, "gatekeeper_rules 2") })
+	said.until(t, `msg="rules are in force" rules=2`, 1)
 	put(t, s.cfg.Rules, "rules: [")
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	until("the fault", func(m string) bool { return strings.Contains(m, `gatekeeper_rules_loads_total{outcome="rejected"} 1`) })
-	if status, body := s.admin(t, "/readyz"); status != 200 || !strings.Contains(body, "the files have faults, older rules are in force") {
-		t.Errorf("readyz: %d %s", status, body)
+	said.until(t, "so the old ones stay in force", 1)
+	for ready := ""; !strings.Contains(ready, "the files have faults, older rules are in force"); {
+		if _, ready = s.admin(t, "/readyz"); t.Context().Err() != nil {
+			t.Fatalf("readyz: %s", ready)
+		}
+	}
+	if _, body := s.admin(t, "/metrics"); !strings.Contains(body, `gatekeeper_rules_loads_total{outcome="rejected"} 1`) {
+		t.Errorf("the metrics do not tell of it:\n%s", body)
 	}
 	stop()
-	if got := <-done; got.code != 0 || !strings.Contains(got.stderr, "the old ones stay in force") {
-		t.Errorf("exit %d\n%s", got.code, got.stderr)
+	if code := <-done; code != 0 {
+		t.Errorf("exit %d\n%s", code, said)
 	}
 }
