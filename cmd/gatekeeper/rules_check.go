@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -14,6 +15,7 @@ func rulesCheckCommand(w world) *cli.Command {
 		Name: "check", Usage: "tell every error and warning", ArgsUsage: "PATH",
 		Flags: []cli.Flag{
 			configFlag(),
+			&cli.BoolFlag{Name: "online", Usage: "ask Slack and GitHub whether the people are there; with --config"},
 			&cli.BoolFlag{Name: "strict", Usage: "warnings fail as errors do"},
 			&cli.StringFlag{Name: "output", Value: "text", Usage: "text or json"},
 		},
@@ -30,7 +32,16 @@ func rulesCheck(w world, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Bool("online") && around.config == nil {
+		return cli.Exit("--online needs --config gatekeeper.yaml, which says whom to ask", exitUsage)
+	}
+	around.options.Groups = c.Bool("online")
 	set, faults := rules.Load(path, around.options)
+	if set != nil && c.Bool("online") {
+		if faults, err = online(c.Context, *around.config, set, faults); err != nil {
+			return err
+		}
+	}
 	report := checkReport{path: path, set: set, faults: faults, strict: c.Bool("strict")}
 	switch c.String("output") {
 	case "text":
@@ -43,6 +54,19 @@ func rulesCheck(w world, c *cli.Context) error {
 		return cli.Exit("--output is text or json", exitUsage)
 	}
 	return report.outcome()
+}
+
+// online adds what Slack and GitHub say of the people.
+func online(ctx context.Context, cfg config, set *rules.Rules, faults conf.Faults) (conf.Faults, error) {
+	crowd, err := newCrowd(cfg)
+	if err != nil {
+		return faults, err
+	}
+	more, err := crowd.check(ctx, set.Groups())
+	if err != nil {
+		return faults, cli.Exit("people cannot be looked up: "+said(err), exitFailed)
+	}
+	return append(faults, more...).Sorted(), nil
 }
 
 // checkReport is what `rules check` found.

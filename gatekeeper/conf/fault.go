@@ -57,8 +57,8 @@ func (fs Faults) Errors() Faults {
 	return slices.DeleteFunc(slices.Clone(fs), func(f Fault) bool { return f.Warning })
 }
 
-// sorted orders faults by place.
-func (fs Faults) sorted() Faults {
+// Sorted orders faults by place, each once.
+func (fs Faults) Sorted() Faults {
 	slices.SortStableFunc(fs, func(a, b Fault) int {
 		if c := strings.Compare(a.File, b.File); c != 0 {
 			return c

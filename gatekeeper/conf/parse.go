@@ -99,7 +99,7 @@ func (d *Doc) syntax(err error) {
 }
 
 // Faults are those found so far, by place.
-func (d *Doc) Faults() Faults { return d.faults.sorted() }
+func (d *Doc) Faults() Faults { return d.faults.Sorted() }
 
 // Errors counts the errors found so far, for readers that want to know
 // whether a part of the file is whole.

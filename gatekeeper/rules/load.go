@@ -16,6 +16,8 @@ type Options struct {
 	// Issuers are the configured issuers' names. A rule has to name one where
 	// there are several; nil takes any.
 	Issuers []string
+	// Groups keeps where people are named, see [Rules.Groups].
+	Groups bool
 }
 
 // File is one file of rules.
@@ -119,5 +121,8 @@ func Parse(files []File, o Options) (*Rules, conf.Faults) {
 		return nil, p.faults()
 	}
 	p.rules.seal()
+	if o.Groups {
+		p.rules.placed = p.placed()
+	}
 	return p.rules, p.faults()
 }

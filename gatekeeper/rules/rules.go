@@ -19,6 +19,7 @@ type Rules struct {
 	tests   []Test
 	digest  string
 	index   index
+	placed  []PlacedGroup
 }
 
 // rule is one compiled rule.
