@@ -47,6 +47,10 @@ type Options struct {
 	People People
 	Logger *slog.Logger
 
+	// Observe is told of what was recorded, for metrics and traces; nil: nobody.
+	// It must not block.
+	Observe func(ctx context.Context, r Request, events []Event)
+
 	PendingPerRepository int           // most pending requests of one repository; 0: none may open
 	ExchangeTimeout      time.Duration // most that one exchange takes
 	// Sole says that no other process redeems from this store, so intents from
@@ -99,8 +103,12 @@ func stamped(events []Event) []Event {
 	return events
 }
 
-// told logs what was recorded, with the request's id.
-func (g *Gate) told(ctx context.Context, events []Event) {
+// told says what was recorded: to the log with the request's id, and to
+// whoever observes. r is the zero Request where there is none.
+func (g *Gate) told(ctx context.Context, r Request, events []Event) {
+	if g.Observe != nil && len(events) > 0 {
+		g.Observe(ctx, r, events)
+	}
 	for _, e := range events {
 		g.Logger.InfoContext(ctx, string(e.Type), "request", e.Request, "state", e.State, "actor", e.Actor.ID, "event", e.ID)
 	}

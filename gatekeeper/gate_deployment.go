@@ -65,7 +65,7 @@ func (g *Gate) refuseDeployment(ctx context.Context, w Workload, ref DeploymentR
 		return err
 	}
 	if first {
-		g.told(ctx, events)
+		g.told(ctx, Request{}, events)
 	}
 	return Errorf(CodeAccessDenied, "%s", reason)
 }

@@ -63,7 +63,7 @@ func (g *Gate) admitted(ctx context.Context, w Workload, ask Ask, d Decision) ([
 	if recordErr := g.Store.Record(ctx, Change{Events: events}); recordErr != nil {
 		return nil, recordErr
 	}
-	g.told(ctx, events)
+	g.told(ctx, Request{}, events)
 	return nil, err
 }
 
@@ -87,10 +87,10 @@ func (g *Gate) openOnce(ctx context.Context, in Admission) (Request, bool, error
 	if err != nil {
 		return stored, false, err
 	}
-	g.told(ctx, events)
 	if existing != nil && stored.ID == "" {
 		stored = *existing
 	}
+	g.told(ctx, stored, events)
 	return stored, existing == nil, nil
 }
 

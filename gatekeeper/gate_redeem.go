@@ -53,7 +53,7 @@ func (g *Gate) intend(ctx context.Context, w Workload, id string, ask RedeemAsk)
 func (g *Gate) recordIntent(ctx context.Context, id string, claim Claim) (Grant, error) {
 	var grant Grant
 	var events []Event
-	_, err := g.Store.Update(ctx, id, func(old Request, now time.Time) (Change, error) {
+	r, err := g.Store.Update(ctx, id, func(old Request, now time.Time) (Change, error) {
 		claim.SettleBy = now.Add(g.ExchangeTimeout + settleMargin)
 		var next Request
 		var err error
@@ -67,7 +67,7 @@ func (g *Gate) recordIntent(ctx context.Context, id string, claim Claim) (Grant,
 	if err != nil {
 		return Grant{}, err
 	}
-	g.told(ctx, events)
+	g.told(ctx, r, events)
 	return grant, nil
 }
 
@@ -180,7 +180,7 @@ func (g *Gate) refused(ctx context.Context, w Workload, id string, ask RedeemAsk
 	if recordErr := g.Store.Record(ctx, Change{Events: events}); recordErr != nil {
 		return recordErr
 	}
-	g.told(ctx, events)
+	g.told(ctx, Request{}, events)
 	return err
 }
 

@@ -106,7 +106,7 @@ func (g *Gate) update(ctx context.Context, id string, step func(Request, time.Ti
 		return Change{Request: next, Events: events, Work: append(followUp(old, next), homesWork(now))}, nil
 	})
 	if err == nil {
-		g.told(ctx, events)
+		g.told(ctx, r, events)
 	}
 	return r, err
 }

@@ -19,6 +19,7 @@ type metrics struct {
 	calls    *prometheus.HistogramVec
 	slack    *prometheus.CounterVec
 	ruleMetrics
+	requestMetrics
 
 	sinkFailures *prometheus.CounterVec
 }
@@ -34,6 +35,7 @@ func newMetrics() *metrics {
 	}
 	m.slack = slackErrors()
 	m.ruleMetrics = newRuleMetrics(m.registry)
+	m.requestMetrics = newRequestMetrics(m.registry)
 	m.registry.MustRegister(m.sinkFailures, m.calls, m.slack, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -52,6 +54,7 @@ func (s *service) adminHandler() http.Handler {
 		Name: "gatekeeper_slack_way_in", Help: "1 while clicks in Slack can reach the gatekeeper, 0 while Socket Mode has no connection.",
 	}, s.slackWayIn))
 	s.watchSlack()
+	s.serviceGauges()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", s.ready)

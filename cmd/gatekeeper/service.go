@@ -110,7 +110,7 @@ func (s *service) openGate(ctx context.Context) error {
 	}
 	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
 		Verifier: verifier, Rules: s.live, Store: s.store, Directory: s.withTeams(directory), Finder: s.store, Glance: s.withTeamsKept(directory.Glance()), Exchanger: exchangers, Runs: s.runs(), Deployments: s.deployments(),
-		People: s.cfg.People, Logger: s.log, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
+		People: s.cfg.People, Logger: s.log, Observe: s.metrics.observe, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
 		Sole: !s.store.Shared(), Started: time.Now(), Now: s.cfg.clock,
 	})
 	if err != nil {

@@ -63,3 +63,16 @@ func (h *hub) notifyAll() {
 		h.notify(id)
 	}
 }
+
+// Watchers is how many wait for a request to change.
+func (s *Store) Watchers() int {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	n := 0
+	for id, watchers := range s.hub.watchers {
+		if id != Ledgers {
+			n += len(watchers)
+		}
+	}
+	return n
+}

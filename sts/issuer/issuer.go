@@ -60,6 +60,13 @@ func (i *Issuer) Ready(ctx context.Context) error {
 	return err
 }
 
+// SignsSince is from when on the key in force signs; zero for one that did
+// from the beginning.
+func (i *Issuer) SignsSince(ctx context.Context) (time.Time, error) {
+	key, err := i.signer(ctx)
+	return key.SignsFrom, err
+}
+
 func (i *Issuer) signer(ctx context.Context) (Key, error) {
 	keys, err := i.o.Keys.Keys(ctx)
 	if err != nil {
