@@ -3,7 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +18,10 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/cloudbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/gcpbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/githubbox"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/kmsbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/stsbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/vaultbox"
+	"github.com/gatekeeper-ci/gatekeeper/sts/aws/kms"
 	"github.com/gatekeeper-ci/gatekeeper/sts/issuer"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -156,4 +162,89 @@ func (p *played) approvedStepOf(t *testing.T, claims map[string]any) map[string]
 		all[c.Name] = c
 	}
 	return all
+}
+
+// What was handed out is taken back where the cloud can, and where it cannot
+// people are told what to do, ready to paste.
+func TestTakenBackFromEveryCloud(t *testing.T) {
+	var clouds sky
+	p := play(t, func(s *stage) { clouds = rise(t, s) })
+	got := p.approvedStep(t)
+	id := p.requestOf(t)
+	changed, stop := p.svc.store.Watch(id)
+	defer stop()
+	if _, err := p.svc.gate.TakeBack(t.Context(), id, gatekeeper.Actor{Kind: "person", ID: "slack:U0BOB"}, "a wrong commit"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.svc.store.Get(t.Context(), id)
+	for ; err == nil && slices.ContainsFunc(r.Redemptions, func(d gatekeeper.Redemption) bool {
+		return d.Taken == nil || d.Taken.State == gatekeeper.RevocationRequested
+	}); r, err = p.svc.store.Get(t.Context(), id) {
+		select {
+		case <-changed:
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
+	}
+	if err != nil || clouds.vault.Alive(got["vault"].Vault.Token) || clouds.hub.Alive(got["github"].GitHub.Token) {
+		t.Errorf("vault's token lives: %t, GitHub's: %t, %v", clouds.vault.Alive(got["vault"].Vault.Token), clouds.hub.Alive(got["github"].GitHub.Token), err)
+	}
+	for _, d := range r.Redemptions {
+		want := map[string]string{"aws": "aws:TokenIssueTime", "gcp": "gcloud iam service-accounts disable " + cloudAccount, "azure": "az ad sp update", "cluster": cloudCluster}[d.Credential]
+		if done := d.Taken.State == gatekeeper.RevocationDone; done != (want == "") || !strings.Contains(d.Taken.Todo, want) {
+			t.Errorf("%s: %+v", d.Credential, d.Taken)
+		}
+	}
+}
+
+// requestOf is the only request's id.
+func (p *played) requestOf(t *testing.T) string {
+	t.Helper()
+	found := regexp.MustCompile(`"request":"(req_[^"]+)"`).FindStringSubmatch(p.exported(t))
+	if found == nil {
+		t.Fatal("there is no request in the ledger")
+	}
+	return found[1]
+}
+
+// With keys in AWS KMS the service starts while KMS is down: it says so, takes
+// requests and approvals, issues nothing, and is well when KMS
+// is; the step waits for it.
+func TestKeysInKMS(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAOURS")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	box := kmsbox.Start()
+	t.Cleanup(box.Close)
+	arn, err := box.Create("SIGN_VERIFY", 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box.Disable(arn, true)
+	p := play(t, func(s *stage) {
+		rise(t, s)
+		s.cfg.Clouds.KMSKeys, s.cfg.Clouds.KMSEndpoint = []kms.Key{{ARN: arn}}, box.URL()
+	})
+	ready := func() (int, string) {
+		resp, err := http.Get("http://" + p.doors.Addr().String() + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	if status, body := ready(); status != http.StatusServiceUnavailable || !strings.Contains(body, `"signing_key":"out of reach"`) {
+		t.Errorf("without KMS: %d %s", status, body)
+	}
+	box.Disable(arn, false)
+	token := p.approvedStep(t)["cluster"].OIDC.Token
+	if _, err := (cloudbox.Trust{Issuer: p.cfg.URL, Audiences: []string{cloudCluster}}).Verify(t.Context(), token); err != nil {
+		t.Error(err)
+	}
+	if status, body := ready(); status != http.StatusOK {
+		t.Errorf("KMS is back: %d %s", status, body)
+	}
 }

@@ -121,3 +121,45 @@ func TestCredentialFaults(t *testing.T) {
 		})
 	}
 }
+
+// FuzzCredentials: whatever stands in a credential, what loads without a fault
+// can be sent to its vendor as it is.
+func FuzzCredentials(f *testing.F) {
+	for kind, body := range map[string]string{"gcp": gcpAs, "azure": azLeast, "vault": vaultAt, "github": ghLeast, "oidc": "audience: x", "aws": `role_arn: "arn:aws:iam::111122223333:role/x"`} {
+		f.Add(kind, body)
+	}
+	f.Add("vault", `address: "https://a", role: "..", mount: "a/../b"`)
+	f.Add("github", `repositories: [a/b, {x: y}], permissions: [contents]`)
+	f.Fuzz(func(t *testing.T, kind, body string) {
+		set, faults := rules.Parse([]rules.File{{Name: "r.yaml", Body: []byte(giving(kind, body))}}, rules.Options{})
+		if faults.Err() != nil {
+			return
+		}
+		set.Each(func(r gatekeeper.Rule) {
+			for _, c := range r.Credentials {
+				if why := unfit(c); why != "" {
+					t.Errorf("%s in %s {%s}", why, kind, body)
+				}
+			}
+		})
+	})
+}
+
+// unfit says what a vendor would refuse, or what would reach elsewhere.
+func unfit(c gatekeeper.CredentialSpec) string {
+	switch {
+	case c.Vault != nil && (strings.Contains("/"+c.Vault.Mount+"/"+c.Vault.Namespace+"/", "/../") || !strings.HasPrefix(c.Vault.Address, "http") || strings.ContainsAny(c.Vault.Address+c.Vault.Mount+c.Vault.Role, " ?#\n")):
+		return "a path that leads elsewhere"
+	case c.GitHub != nil && (len(c.GitHub.Repositories) == 0 || len(c.GitHub.Permissions) == 0):
+		return "a token for everything"
+	case c.OIDC != nil && (c.OIDC.Audience == "" || c.OIDC.Lifetime > 5*time.Minute):
+		return "a token for everybody, or a long one"
+	case c.GCP != nil && (c.GCP.Provider == "" || len(c.GCP.Scopes) == 0 || c.GCP.Lifetime > 12*time.Hour):
+		return "no provider, no scope or too long"
+	case c.Azure != nil && (len(c.Azure.TenantID) != 36 || !strings.HasSuffix(c.Azure.Scope, "/.default")):
+		return "no tenant, or a scope of its own"
+	case c.AWS != nil && !strings.HasPrefix(c.AWS.RoleARN, "arn:aws"):
+		return "no role"
+	}
+	return ""
+}

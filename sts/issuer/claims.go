@@ -49,7 +49,7 @@ func escaped(s string) string {
 // claims are what a token says beside OIDC's own.
 func claims(g gatekeeper.Grant) map[string]any {
 	r, w := g.Request(), g.Workload()
-	return map[string]any{
+	all := map[string]any{
 		"repository": w.Repository, "repository_id": w.RepositoryID, "repository_owner": w.RepositoryOwner, "repository_owner_id": w.RepositoryOwnerID,
 		"ref": w.Ref, "sha": w.SHA, "workflow": w.Workflow, "workflow_sha": w.WorkflowSHA, "run_id": w.RunID, "run_attempt": w.RunAttempt, "job": w.Job,
 		"actor": w.Actor, "workload_issuer": w.IssuerURL, "workload_subject": w.Subject,
@@ -59,13 +59,17 @@ func claims(g gatekeeper.Grant) map[string]any {
 		"https://aws.amazon.com/tags":            map[string]any{"principal_tags": lists(Tags(g))},
 		"https://aws.amazon.com/source_identity": SourceIdentity(r),
 	}
+	if r.BrokenGlass { // so that a cloud may refuse what was approved in an emergency
+		all["break_glass"] = true
+	}
+	return all
 }
 
 // supported are the names of what tokens say, for the discovery document.
 func supported() []string {
 	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "repository", "repository_id", "repository_owner", "repository_owner_id",
 		"ref", "sha", "workflow", "workflow_sha", "run_id", "run_attempt", "job", "actor", "workload_issuer", "workload_subject",
-		"environment", "rule", "credential", "request", "approvers"}
+		"environment", "rule", "credential", "request", "approvers", "break_glass"}
 }
 
 func lists(tags [][2]string) map[string][]string {

@@ -151,7 +151,7 @@ func signsFrom(text []byte) (time.Time, error) {
 	var from time.Time
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
-		if !strings.HasPrefix(line, "# signs") {
+		if !meant(line) {
 			continue
 		}
 		var err error
@@ -160,6 +160,13 @@ func signsFrom(text []byte) (time.Time, error) {
 		}
 	}
 	return from, nil
+}
+
+// meant says whether a line is ours, however it is spelled: one that is read
+// over would let a key sign before its time.
+func meant(line string) bool {
+	rest, ok := strings.CutPrefix(line, "#")
+	return ok && strings.HasPrefix(strings.ToLower(strings.TrimSpace(rest)), "signs")
 }
 
 func formatKeys(keys []fileKey) []byte {

@@ -20,10 +20,14 @@ func Approvers(r gatekeeper.Request) []string {
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html).
 func Tags(g gatekeeper.Grant) [][2]string {
 	r, w := g.Request(), g.Workload()
+	emergency := ""
+	if r.BrokenGlass {
+		emergency = "true"
+	}
 	var tags [][2]string
 	for _, t := range [][2]string{
 		{"repository", w.Repository}, {"environment", gatekeeper.FoldEnvironment(r.Environment)}, {"run", w.RunID}, {"request", r.ID},
-		{"rule", r.Rule.Name}, {"approvers", strings.Join(Approvers(r), "+")}, {"ref", w.Ref}, {"sha", w.SHA},
+		{"rule", r.Rule.Name}, {"approvers", strings.Join(Approvers(r), "+")}, {"ref", w.Ref}, {"sha", w.SHA}, {"break_glass", emergency},
 	} {
 		if value := keep(t[1], " _.:/=+-@", 256); value != "" {
 			tags = append(tags, [2]string{t[0], value})

@@ -225,20 +225,3 @@ func pemKey(t testing.TB, bits int) []byte {
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
-
-// FuzzKeyFile: a file of any content is keys or an error that tells nothing of it.
-func FuzzKeyFile(f *testing.F) {
-	f.Add(pemKey(f, 2048))
-	f.Add(append([]byte("# signs from 2026-03-02T10:00:00Z\n"), pemKey(f, 2048)...))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		path := filepath.Join(t.TempDir(), "k")
-		if err := os.WriteFile(path, body, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if file, err := issuer.OpenFile(path, nil); err == nil {
-			if keys, err := file.Keys(t.Context()); err != nil || len(keys) == 0 || keys[0].Public.N.BitLen() < issuer.MinBits {
-				t.Errorf("%d keys, %v", len(keys), err)
-			}
-		}
-	})
-}

@@ -156,7 +156,7 @@ func (s *STS) assumeRole(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !slices.Contains(role.AccessKeys, key) {
+	if !slices.Contains(role.AccessKeys, key) || role.ExternalID != "" && role.ExternalID != r.Form.Get("ExternalId") {
 		return "", &refusal{http.StatusForbidden, "AccessDenied", "User is not authorized to perform: sts:AssumeRole"}
 	}
 	for i := 1; r.Form.Get(fmt.Sprintf("Tags.member.%d.Key", i)) != ""; i++ {

@@ -6,6 +6,7 @@ package stsbox
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -25,13 +26,16 @@ type Role struct {
 	// have to be (StringEquals on <issuer>:<claim>).
 	Issuer string
 	Claims map[string]string
-	// AccessKeys whose identities may assume it (AssumeRole).
+	// AccessKeys whose identities may assume it (AssumeRole), with ExternalID
+	// where it has one.
 	AccessKeys []string
+	ExternalID string
 }
 
 // Session is one that was issued.
 type Session struct {
 	Role, Name, SourceIdentity, Policy string
+	PolicyARNs                         []string
 	Tags                               map[string]string
 	AccessKeyID                        string
 	Duration                           time.Duration
@@ -223,11 +227,23 @@ func (s *STS) common(f url.Values, longest time.Duration) (Role, Session, error)
 	case err != nil || d < 900*time.Second || d > longest:
 		return role, Session{}, refuse("ValidationError", "durationSeconds is not within 900 and %d", int(longest.Seconds()))
 	case len(f.Get("Policy")) > 2048:
-		return role, Session{}, refuse("PackedPolicyTooLarge", "policy is longer than 2048")
+		return role, Session{}, refuse("ValidationError", "Member must have length less than or equal to 2048")
+	case f.Get("Policy") != "" && !json.Valid([]byte(f.Get("Policy"))):
+		return role, Session{}, refuse("MalformedPolicyDocument", "Syntax errors in policy.")
+	case len(policyARNs(f)) > 10:
+		return role, Session{}, refuse("ValidationError", "more than 10 policy ARNs")
 	case !ok:
 		return role, Session{}, refuse("AccessDenied", "Not authorized to perform sts:AssumeRole")
 	}
-	return role, Session{Role: role.ARN, Name: f.Get("RoleSessionName"), Policy: f.Get("Policy"), Duration: d, Tags: map[string]string{}}, nil
+	return role, Session{Role: role.ARN, Name: f.Get("RoleSessionName"), Policy: f.Get("Policy"), PolicyARNs: policyARNs(f), Duration: d, Tags: map[string]string{}}, nil
+}
+
+func policyARNs(f url.Values) []string {
+	var all []string
+	for i := 1; f.Get(fmt.Sprintf("PolicyArns.member.%d.arn", i)) != ""; i++ {
+		all = append(all, f.Get(fmt.Sprintf("PolicyArns.member.%d.arn", i)))
+	}
+	return all
 }
 
 // issue records a session and answers with it.
