@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -35,12 +36,24 @@ func run(t *testing.T, name string, args ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
-	out, err := cmd.CombinedOutput()
+	cmd.Env = environment(t)
+	told := &bytes.Buffer{}
+	cmd.Stderr = told
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+		t.Fatalf("%s: %v\n%s%s", strings.Join(args, " "), err, out, told)
 	}
 	return string(out)
+}
+
+// environment keeps the settings of whoever runs the tests out.
+func environment(t *testing.T) []string {
+	t.Helper()
+	settings := filepath.Join(t.TempDir(), "tofurc")
+	if err := os.WriteFile(settings, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return append(os.Environ(), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1", "TF_CLI_CONFIG_FILE="+settings)
 }
 
 // The real program takes the form of all modules, and plans and applies what
@@ -69,6 +82,7 @@ func TestTofu(t *testing.T) {
 	}
 	for _, wrong := range [][]string{{"repository=payments", "environment=production"}, {"repository=acme/payments", "environment="}} {
 		cmd := exec.CommandContext(t.Context(), program, "-chdir="+dir, "plan", "-input=false", "-var", wrong[0], "-var", wrong[1])
+		cmd.Env = environment(t)
 		if out, err := cmd.CombinedOutput(); err == nil {
 			t.Errorf("%v was planned:\n%s", wrong, out)
 		}
