@@ -7,15 +7,30 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/chromium"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
 
-// walkRules are those of the walk: two people for production, and one for
-// staging, which is of low risk.
-var walkRules = strings.Replace(stageRules, "[slack:S0RELEASE]", "[slack:S0RELEASE]\n      quorum: 2", 1)
+// walkRules are those of the walk: two people for production; one for staging,
+// which is of low risk and collected; and one for the canary, whom somebody
+// has to remind.
+var walkRules = strings.Replace(stageRules, "[slack:S0RELEASE]", "[slack:S0RELEASE]\n      quorum: 2", 1) + `  - name: payments-staging
+    match: {repository: acme/payments, repository_id: "1234567", ref: [refs/heads/main]}
+    environment: [staging]
+    approval: {approvers: [slack:S0RELEASE]}
+    notify: {channel: C0PAYMENTS, urgency: digest, digest_every: 5s}
+    credentials: {}
+  - name: payments-canary
+    match: {repository: acme/payments, repository_id: "1234567", ref: [refs/heads/main]}
+    environment: [canary]
+    approval: {approvers: [slack:S0RELEASE]}
+    notify: {remind_after: 1s, escalate: {after: 2s, to: [slack:S0ONCALL]}}
+    credentials: {}
+`
 
 // The whole of Slack by clicking in a browser, against the real service: who
-// is refused, two who approve, a denial with its reason, the home tab, and
-// the slash command, by each way in.
+// is refused, two who approve, a denial with its reason, the home tab, the
+// slash command, a digest with Approve all, a reminder, and an escalation, by
+// each way in.
 func TestSlackWalk(t *testing.T) {
 	for name, way := range slackWays {
 		t.Run(name, func(t *testing.T) {
@@ -32,6 +47,8 @@ func TestSlackWalk(t *testing.T) {
 			w.twoApprove()
 			w.oneDenies()
 			w.homeAndCommand()
+			w.digest()
+			w.reminded()
 			if n := len(p.slack.Notices()); n > 0 {
 				t.Errorf("Slack complained %d times: %+v", n, p.slack.Notices())
 			}
@@ -46,6 +63,8 @@ type walk struct{ studio }
 const (
 	approveButton = `[data-action-id=gatekeeper_approve]`
 	denyButton    = `[data-action-id=gatekeeper_deny]`
+
+	approveAllButton = `[data-action-id=gatekeeper_approve_all]`
 )
 
 // at is somebody looking at a place.
@@ -114,4 +133,50 @@ func (w *walk) homeAndCommand() {
 	w.ended(done, 0, "")
 	w.at("U0CAROL", "home")
 	w.reads("#home", "Decided lately")
+}
+
+// digest collects two requests of low risk into one message, of which Bob
+// approves all.
+func (w *walk) digest() {
+	first := w.step(w.t, map[string]any{"run_id": "8004", "environment": "staging"}, "--environment", "staging", "--reason", "Nightly one")
+	second := w.step(w.t, map[string]any{"run_id": "8005", "environment": "staging"}, "--environment", "staging", "--reason", "Nightly two")
+	m := message(w.saying("C0PAYMENTS", "2 requests").TS)
+	w.at("U0BOB", "C0PAYMENTS", chromedp.WaitVisible(m+" "+approveAllButton))
+	w.reads(m, "Nightly one")
+	w.reads(m, "Nightly two")
+	look(w.t, w.ctx, chromedp.Click(m+" "+approveAllButton), chromedp.WaitVisible("#confirm"), chromedp.Click("#confirm-yes"))
+	w.ended(first, 0, "")
+	w.ended(second, 0, "")
+	look(w.t, w.ctx, chromedp.WaitNotPresent(m+" "+approveAllButton))
+	w.reads(m, "Nothing left to decide")
+}
+
+// reminded is a request that nobody decides for a while: those who are needed
+// are reminded in its thread, then the on-call people hear of it in the
+// channel, and one of them approves.
+func (w *walk) reminded() {
+	done := w.step(w.t, map[string]any{"run_id": "8006", "environment": "canary"}, "--environment", "canary", "--reason", "Try the new build")
+	root := w.asked(w.t)
+	w.saying("C0DEPLOYS", "Still waiting for")
+	w.saying("C0DEPLOYS", "Escalated to")
+	w.at("U0CAROL", "C0DEPLOYS")
+	w.reads("article", "replied to a thread: ")
+	w.reads("article", "Escalated to @on-call")
+	look(w.t, w.ctx, chromedp.Click(message(root.TS)+" .replies"), chromedp.WaitVisible("#replies"))
+	w.reads("#replies", "Still waiting for 1 more of @release-managers")
+	w.reads("#replies", "Also sent to the channel")
+	look(w.t, w.ctx, chromedp.Click("#messages "+message(root.TS)+" "+approveButton))
+	w.ended(done, 0, "")
+}
+
+// saying waits for a message of the channel that says so.
+func (w *walk) saying(channel, text string) slackbox.Message {
+	w.t.Helper()
+	m, err := w.slack.WaitMessage(w.t.Context(), func(m slackbox.Message) bool {
+		return m.Channel == channel && strings.Contains(m.Text+m.Words(), text)
+	})
+	if err != nil {
+		w.t.Fatalf("%s: nobody says %q: %v", channel, text, err)
+	}
+	return m
 }
