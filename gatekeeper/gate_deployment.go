@@ -40,7 +40,7 @@ func (g *Gate) OpenDeployment(ctx context.Context, ref DeploymentRef) (r Request
 	return g.openOnce(ctx, in)
 }
 
-// refuseDeployment records the refusal and has it told, once for each set of
+// refuseDeployment has the refusal told, and records it once for each set of
 // rules: a sweep finds what waits again and again.
 func (g *Gate) refuseDeployment(ctx context.Context, w Workload, ref DeploymentRef, d Decision, reason string) error {
 	key := DeploymentKey(w, ref.Environment)
@@ -58,9 +58,11 @@ func (g *Gate) refuseDeployment(ctx context.Context, w Workload, ref DeploymentR
 			"rules_digest": d.RulesDigest, "considered": len(d.Considered), "observed": d.Observed,
 		},
 	}})
-	first, err := g.Store.Once(ctx, "refused "+key+" "+d.RulesDigest, refusalKept, Change{
-		Events: events, Work: []Work{{Kind: WorkVerdict, Key: key, Payload: told}},
-	})
+	work := []Work{{Kind: WorkVerdict, Key: key, Payload: told}}
+	first, err := g.Store.Once(ctx, "refused "+key+" "+d.RulesDigest, refusalKept, Change{Events: events, Work: work})
+	if err == nil && !first { // another job of the run may wait in the same environment
+		err = g.Store.Record(ctx, Change{Work: work})
+	}
 	if err != nil {
 		return err
 	}

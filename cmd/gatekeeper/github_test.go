@@ -492,3 +492,40 @@ func TestGitHubCheck(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", got.code, got.stdout, got.stderr)
 	}
 }
+
+// An admin bypassed the rule, so the job runs while people still decide: its
+// step waits for the same question.
+func TestJobWaitsForItsDeploymentsRequest(t *testing.T) {
+	p, box := stageWithGitHub(t, nil)
+	deploys(t, box, 7001)
+	m := p.asked(t)
+	id := p.pendingRequest(t)
+	changed, stop := p.svc.store.Watch(id)
+	defer stop()
+	done := p.step(t, nil, "--reason", "Release 1.2")
+	<-changed // the step found the request and pinned its claims
+	if _, err := p.slack.WaitMessage(t.Context(), func(m slackbox.Message) bool { return strings.Contains(m.Words(), "Release 1.2") }); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.decide(t.Context(), m, "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.code != 0 {
+		t.Fatalf("exit %d\n%s", got.code, got.stderr)
+	}
+	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 || p.pendingRequest(t) != id {
+		t.Errorf("%d messages were posted, want one", n)
+	}
+}
+
+// A second job of the run that no rule lets in hears of it as well.
+func TestSecondRefusalIsTold(t *testing.T) {
+	_, box := stageWithGitHub(t, func(s *stage, _ *githubbox.GitHub) { s.rewrite(t, "refs/heads/main", "refs/heads/release") })
+	deploys(t, box, 7001)
+	told(t, box, 7001, 1)
+	box.ChangeRun("acme/payments", 7001, func(r *githubbox.Run) { r.Completed = false })
+	deploys(t, box, 7001)
+	if r := told(t, box, 7001, 2); r.State != "rejected" {
+		t.Errorf("GitHub was told %+v", r)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/webhook/github"
@@ -31,7 +32,7 @@ func (s *service) openGitHub() error {
 		return err
 	}
 	s.github.client = client
-	s.github.enrich = &github.Enrich{Client: client, Memory: s.store, Logger: s.log}
+	s.github.enrich = &github.Enrich{Client: client, Memory: s.store, Logger: s.log, Clock: time.Now}
 	s.github.checks = &github.OnCommit{Client: client, Memory: s.store, PublicURL: s.cfg.URL, Logger: s.log}
 	return nil
 }
@@ -63,7 +64,28 @@ func (s *service) githubWork(ctx context.Context) (map[string]gatekeeper.WorkHan
 	}
 	maps.Copy(handlers, s.github.enrich.Handlers())
 	maps.Copy(handlers, s.github.checks.Handlers())
+	hands := make(chan struct{}, githubHands)
+	for kind, handler := range handlers {
+		handlers[kind] = few(hands, handler)
+	}
 	return handlers, err
+}
+
+// githubHands is how much of what waits for GitHub runs at once: half of the
+// runner's hands at most, so that Slack and the clock never wait for GitHub.
+const githubHands = 8
+
+// few runs a handler where a hand is free, and later otherwise.
+func few(hands chan struct{}, next gatekeeper.WorkHandler) gatekeeper.WorkHandler {
+	return func(ctx context.Context, w gatekeeper.Work) error {
+		select {
+		case hands <- struct{}{}:
+			defer func() { <-hands }()
+			return next(ctx, w)
+		default:
+			return &gatekeeper.Error{Code: gatekeeper.CodeSlowDown, RetryAfter: 2 * time.Second, Description: "enough is being asked of GitHub right now"}
+		}
+	}
 }
 
 // openWebhook begins to take webhooks, where they can be told from forged

@@ -17,7 +17,7 @@ const (
 	WorkCheck = "github.check"
 	noteCheck = "github.check"
 	// checkTries bounds how long a mere display is tried for.
-	checkTries = 8
+	checkTries = 30
 )
 
 // OnCommit shows each request as a check run on its commit, with a link to its

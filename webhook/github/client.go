@@ -66,7 +66,7 @@ func New(o Options) (*Client, error) {
 	if err != nil || api.Host == "" {
 		return nil, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "github.api_url %q is no URL; it would be https://api.github.com/", o.APIURL)
 	}
-	apps, err := ghinstallation.NewAppsTransport(o.HTTP, o.AppID, o.PrivateKey)
+	apps, err := ghinstallation.NewAppsTransport(&breaker{next: o.HTTP, clock: time.Now}, o.AppID, o.PrivateKey)
 	if err != nil {
 		return nil, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "github.private_key_file holds no RSA private key in PEM, as GitHub gives it for an App")
 	}

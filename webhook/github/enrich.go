@@ -14,8 +14,10 @@ const (
 	WorkContext = "github.context"
 	noteContext = "github.context"
 
-	contextTime  = 20 * time.Second
-	contextTries = 4 // after that people see what there is
+	contextTime = 20 * time.Second
+	// contextPatience is how long what is missing is asked for again; after
+	// that people see what there is.
+	contextPatience = 10 * time.Minute
 )
 
 // Enrich gathers contexts beside the way of a request: its message is posted
@@ -24,6 +26,7 @@ type Enrich struct {
 	Client *Client
 	Memory Memory
 	Logger *slog.Logger
+	Clock  func() time.Time
 }
 
 // gathered is a context as it is kept: gathered once, shown at each update.
@@ -56,7 +59,7 @@ func (e Enrich) Handlers() map[string]gatekeeper.WorkHandler {
 }
 
 // gather keeps the context and has the message brought up to date, in one
-// transaction. What is missing is asked for a few times more.
+// transaction. What is missing is asked for again while it is of use.
 func (e Enrich) gather(ctx context.Context, w gatekeeper.Work) error {
 	r, err := e.Memory.Get(ctx, w.Key)
 	if gatekeeper.CodeOf(err) == gatekeeper.CodeNotFound {
@@ -72,7 +75,7 @@ func (e Enrich) gather(ctx context.Context, w gatekeeper.Work) error {
 	asking, cancel := context.WithTimeout(ctx, contextTime)
 	defer cancel()
 	known, failed := e.Client.Context(asking, r.Workload, before)
-	if failed != nil && w.Attempt < contextTries {
+	if failed != nil && r.State == gatekeeper.Pending && e.Clock().Sub(r.CreatedAt) < contextPatience {
 		return failed
 	}
 	if failed != nil {

@@ -31,7 +31,10 @@ func unavailable(err error, what string) error {
 func patience(err error) time.Duration {
 	var primary *github.RateLimitError
 	var secondary *github.AbuseRateLimitError
+	var quiet *silence
 	switch {
+	case errors.As(err, &quiet):
+		return quiet.left
 	case errors.As(err, &primary):
 		return max(time.Second, time.Until(primary.Rate.Reset.Time))
 	case errors.As(err, &secondary):

@@ -41,6 +41,9 @@ func ending(r gatekeeper.Request, v View) string {
 	case gatekeeper.Expired:
 		return "*Expired* " + at + ": not enough people decided in time. The job may ask again."
 	case gatekeeper.Canceled:
+		if r.Deployment != nil && !r.Deployment.Adopted {
+			return "*Canceled*, " + at + ": the run ended on GitHub before its job could start."
+		}
 		return "*Canceled* by the job, " + at + "."
 	case gatekeeper.Superseded:
 		return "*Superseded* " + at + ": a newer run asks for the same environment."

@@ -27,7 +27,7 @@ type Backend interface {
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	for name, test := range map[string]func(*testing.T, Backend){
 		"open once": openOnce, "compare and swap": compareAndSwap, "token replay": tokenReplay, "pending is counted": pendingIsCounted,
-		"older": older, "watch": watch, "watch the ledger": watchLedger, "notes": notes, "refusals leave nothing": refusals, "once": once, "not found": notFound, "numbers stay": numbers,
+		"older": older, "watch": watch, "watch the ledger": watchLedger, "notes": notes, "refusals leave nothing": refusals, "once": once, "held": held, "not found": notFound, "numbers stay": numbers,
 		"find": find, "notes of a kind": notesOfAKind,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -112,6 +112,47 @@ func tokenReplay(t *testing.T, b Backend) {
 			t.Errorf("%s %s: %v, want %q", c.issuer, c.hash, err, c.code)
 		}
 	}
+}
+
+// A request that was opened for a deployment is found by its key beside what
+// the binding finds, and is changed where it is found.
+func held(t *testing.T, b Backend) {
+	waiting := mustOpen(t, b, "req_1", "deployment:1")
+	mustOpen(t, b, "req_2", "token")
+	key, _ := Opener("", "token")
+	key.Deployment = "deployment:1"
+	open := func(decide func(gatekeeper.OpenView) (gatekeeper.Change, error)) gatekeeper.Request {
+		t.Helper()
+		r, err := b.Open(t.Context(), key, decide)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	adopted := open(func(v gatekeeper.OpenView) (gatekeeper.Change, error) {
+		if v.Held == nil || v.Held.ID != "req_1" || v.Existing == nil || v.Existing.ID != "req_2" || v.Pending != 2 {
+			t.Errorf("found %+v", v)
+		}
+		r := *v.Held
+		r.Digest, r.Deployment = "pinned", &gatekeeper.Held{Adopted: true}
+		return gatekeeper.Change{Request: r}, nil
+	})
+	if adopted.ID != "req_1" || adopted.Version != waiting.Version+1 {
+		t.Errorf("stored %s in version %d, want req_1 in %d", adopted.ID, adopted.Version, waiting.Version+1)
+	}
+	open(func(v gatekeeper.OpenView) (gatekeeper.Change, error) {
+		if v.Held == nil || v.Held.Digest != "pinned" || v.Held.Deployment == nil || !v.Held.Deployment.Adopted {
+			t.Errorf("found again %+v", v.Held)
+		}
+		return gatekeeper.Change{}, nil
+	})
+	key.Binding, key.Deployment = "", ""
+	open(func(v gatekeeper.OpenView) (gatekeeper.Change, error) {
+		if v.Held != nil || v.Existing != nil {
+			t.Errorf("no key found %+v", v)
+		}
+		return gatekeeper.Change{}, nil
+	})
 }
 
 // Threats row 41: what comes in twice is recorded once, with all it causes.
