@@ -124,7 +124,11 @@ func (r *configReader) syslog(o *conf.Object) (addr string, config *tls.Config) 
 		}
 		return "", nil
 	}
-	port := map[string]string{"tls": "6514", "tcp": "601"}[strings.TrimPrefix(u.Scheme, "syslog+")]
+	scheme := strings.TrimPrefix(u.Scheme, "syslog+")
+	if scheme == "syslog" {
+		scheme = "tcp"
+	}
+	port := map[string]string{"tls": "6514", "tcp": "601"}[scheme]
 	if port == "" {
 		v.Fault("%q was found; tls:// or tcp:// is wanted", u.Scheme+"://")
 		return "", nil
@@ -133,7 +137,7 @@ func (r *configReader) syslog(o *conf.Object) (addr string, config *tls.Config) 
 		port = u.Port()
 	}
 	addr = net.JoinHostPort(u.Hostname(), port)
-	if strings.HasSuffix(u.Scheme, "tls") {
+	if scheme == "tls" {
 		config = r.tls(u.Hostname(), ca, cert, key)
 	} else if !gatekeeper.Loopback(u.Hostname()) {
 		v.Warn("sends who approved what in the clear; tls:// keeps it from being read and changed on the way")

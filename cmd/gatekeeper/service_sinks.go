@@ -49,7 +49,7 @@ func (s *service) out(c sinkConfig) sink.Out {
 	case "file":
 		return sink.File{Path: c.Path}
 	case "syslog":
-		return sink.Syslog{Addr: c.Addr, TLS: c.TLS, Host: host, Version: version}
+		return &sink.Syslog{Addr: c.Addr, TLS: c.TLS, Host: host, Version: version}
 	case "webhook":
 		return sink.Webhook{URL: c.URL, Token: c.Token, Vendor: c.Vendor, Format: c.Format, Host: host, HTTP: sink.Client(http.DefaultTransport)}
 	}

@@ -152,17 +152,16 @@ func (p *played) adminGet(t testing.TB, path string) string {
 // The wiring gives each type its receiver.
 func TestSinkOfEachType(t *testing.T) {
 	s := &service{cfg: config{URL: "https://gatekeeper.test:8443"}}
-	for kind, want := range map[string]sink.Out{
-		"file": sink.File{Path: "p"}, "stdout": sink.Writer{W: os.Stdout}, "syslog": sink.Syslog{Addr: "a:1", Host: "gatekeeper.test", Version: version},
-	} {
-		if got := s.out(sinkConfig{Type: kind, Path: "p", Addr: "a:1"}); got != want {
+	for kind, want := range map[string]sink.Out{"file": sink.File{Path: "p"}, "stdout": sink.Writer{W: os.Stdout}} {
+		if got := s.out(sinkConfig{Type: kind, Path: "p"}); got != want {
 			t.Errorf("%s: %#v", kind, got)
 		}
 	}
 	if _, ok := s.out(sinkConfig{Type: "webhook"}).(sink.Webhook); !ok {
 		t.Error("a webhook is none")
 	}
-	if _, ok := s.out(sinkConfig{Type: "syslog", TLS: &tls.Config{MinVersion: tls.VersionTLS13}}).(sink.Syslog); !ok {
-		t.Error("syslog is none")
+	config := &tls.Config{MinVersion: tls.VersionTLS13}
+	if got, ok := s.out(sinkConfig{Type: "syslog", Addr: "a:1", TLS: config}).(*sink.Syslog); !ok || got.Addr != "a:1" || got.TLS != config || got.Host != "gatekeeper.test" {
+		t.Errorf("syslog: %+v", got)
 	}
 }

@@ -15,7 +15,9 @@ import (
 // verification is the pass over the leaves. The stored hashes and checkpoints
 // are read beside them, one by one: a ledger may not fit into memory.
 type verification struct {
+	ctx     context.Context // of this one pass
 	o       VerifyOptions
+	horizon horizon
 	chain   *chain
 	hashes  *beside[int64, [32]byte]
 	notes   *beside[int64, []byte]
@@ -34,8 +36,12 @@ type outsideHead struct {
 	note []byte
 }
 
-func newVerification(ctx context.Context, src Source, o VerifyOptions, first string) *verification {
-	v := &verification{o: o, chain: newChain(first), states: map[string]gatekeeper.State{}}
+func newVerification(ctx context.Context, src Source, o VerifyOptions, first string) (*verification, error) {
+	h, err := newHorizon(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	v := &verification{ctx: ctx, o: o, horizon: h, chain: newChain(first), states: map[string]gatekeeper.State{}}
 	v.hashes = readBeside(func(visit func(int64, [32]byte) error) error { return src.Hashes(ctx, visit) })
 	v.notes = readBeside(func(visit func(int64, []byte) error) error { return src.Checkpoints(ctx, visit) })
 	for _, note := range o.Outside {
@@ -46,7 +52,7 @@ func newVerification(ctx context.Context, src Source, o VerifyOptions, first str
 		v.outside = append(v.outside, outsideHead{h.Size, note})
 	}
 	sort.SliceStable(v.outside, func(i, j int) bool { return v.outside[i].size < v.outside[j].size })
-	return v
+	return v, nil
 }
 
 func (v *verification) stop() {
@@ -55,6 +61,10 @@ func (v *verification) stop() {
 }
 
 func (v *verification) leaf(l Leaf) error {
+	if l.Index >= v.horizon.size {
+		v.horizon.later = &l
+		return errEnough
+	}
 	if l.Index != v.size {
 		return &Fault{Index: v.size, What: fmt.Sprintf("the event is missing: the next one stored is %d", l.Index)}
 	}
@@ -214,17 +224,11 @@ func (v *verification) passes(h Head, whose string, l Leaf) error {
 }
 
 func (v *verification) finish() error {
-	cut := func(whose string, size int64) error {
-		return &Fault{Index: v.size, What: fmt.Sprintf("the tail is cut: %s covers %d events, and %d are stored", whose, size, v.size)}
-	}
 	if err := v.outsideAt(Leaf{Index: -1}); err != nil {
 		return err
 	}
-	if size, _, ok := v.notes.peek(); ok && size > 0 {
-		return cut("the signed checkpoint", size)
-	}
-	if len(v.outside) > 0 {
-		return cut("the checkpoint kept outside", v.outside[0].size)
+	if err := v.uncut(); err != nil {
+		return err
 	}
 	root, err := tlog.TreeHash(v.size, &v.edge)
 	if err != nil {
@@ -233,11 +237,11 @@ func (v *verification) finish() error {
 	if v.size > 0 && v.report.Root != [32]byte(root) {
 		return &Fault{Index: v.size - 1, What: "no signed checkpoint covers the last events"}
 	}
-	if _, _, more := v.hashes.take(); more {
-		return &Fault{Index: v.size, What: fmt.Sprintf("more hashes are stored than belong to %d events: events were removed", v.size)}
+	if err := v.nothingBeyond(); err != nil {
+		return err
 	}
-	if v.report.Pruned > 0 && v.pruned.Index >= v.allowed {
-		return &Fault{Index: v.pruned.Index, ID: v.pruned.ID, What: "its payload is gone, and the ledger records no pruning of it"}
+	if err := v.prunedRightly(); err != nil {
+		return err
 	}
 	if !slices.Contains(v.chain.known, v.o.VerifierKey) {
 		return &Fault{Index: -1, What: "the ledger's keys do not lead to the trusted one"}
@@ -246,11 +250,56 @@ func (v *verification) finish() error {
 	return errors.Join(v.hashes.err, v.notes.err)
 }
 
-func (v *verification) state(id string, state gatekeeper.State) error {
-	if recorded, ok := v.states[id]; !ok || recorded != state {
-		return &Fault{Index: -1, What: fmt.Sprintf("request %s is stored as %s, and the ledger last says %q", id, state, recorded)}
+// uncut wants an event for all that a checkpoint covers.
+func (v *verification) uncut() error {
+	cut := func(whose string, size int64) error {
+		return &Fault{Index: v.size, What: fmt.Sprintf("the tail is cut: %s covers %d events, and %d are stored", whose, size, v.size)}
+	}
+	if size, _, ok := v.notes.peek(); ok && size > 0 && size <= v.horizon.size {
+		return cut("the signed checkpoint", size)
+	}
+	if len(v.outside) > 0 {
+		return cut("the checkpoint kept outside", v.outside[0].size)
 	}
 	return nil
+}
+
+// nothingBeyond refuses what no checkpoint covers, unless the ledger grew
+// while it was read.
+func (v *verification) nothingBeyond() error {
+	_, _, more := v.hashes.take()
+	later := v.horizon.later
+	if !more && later == nil {
+		return nil
+	}
+	if grew, err := v.horizon.grew(v.ctx); err != nil || grew {
+		return err
+	}
+	if later != nil {
+		return &Fault{Index: later.Index, ID: later.ID, What: "no signed checkpoint covers the last events"}
+	}
+	return &Fault{Index: v.size, What: fmt.Sprintf("more hashes are stored than belong to %d events: events were removed", v.size)}
+}
+
+func (v *verification) prunedRightly() error {
+	if v.report.Pruned == 0 || v.pruned.Index < v.allowed {
+		return nil
+	}
+	if allowed, err := v.horizon.prunedTo(v.ctx); err != nil || v.pruned.Index < allowed {
+		return err
+	}
+	return &Fault{Index: v.pruned.Index, ID: v.pruned.ID, What: "its payload is gone, and the ledger records no pruning of it"}
+}
+
+func (v *verification) state(id string, state gatekeeper.State) error {
+	recorded, ok := v.states[id]
+	if ok && recorded == state {
+		return nil
+	}
+	if now, err := v.horizon.stateNow(v.ctx, id); err != nil || now == state {
+		return err // it changed while the ledger was read
+	}
+	return &Fault{Index: -1, What: fmt.Sprintf("request %s is stored as %s, and the ledger last says %q", id, state, recorded)}
 }
 
 // describe is an error as it is told to people.

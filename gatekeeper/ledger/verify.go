@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -99,15 +100,19 @@ func (f *Fault) Error() string {
 // outside, and with the requests' states. It follows the ledger's key through
 // its rotations. It returns a *Fault for what does not hold, naming the first
 // event; any other error is a failure to read. It reads everything once and
-// holds O(log n) hashes, and the requests' states.
+// holds O(log n) hashes, and the requests' states. A ledger that is written to
+// meanwhile (see Live) is verified up to where it was at the beginning.
 func Verify(ctx context.Context, src Source, o VerifyOptions) (Report, error) {
 	first, err := firstKey(ctx, src, o.VerifierKey)
 	if err != nil {
 		return Report{}, err
 	}
-	v := newVerification(ctx, src, o, first)
+	v, err := newVerification(ctx, src, o, first)
+	if err != nil {
+		return Report{}, err
+	}
 	defer v.stop()
-	if err := src.Leaves(ctx, 0, v.leaf); err != nil {
+	if err := src.Leaves(ctx, 0, v.leaf); err != nil && !errors.Is(err, errEnough) {
 		return Report{}, err
 	}
 	if err := v.finish(); err != nil {

@@ -14,8 +14,17 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger"
 )
 
-// sendTime bounds one batch, the receiver's close included.
-const sendTime = 30 * time.Second
+// sendTime bounds one batch, and closeTime how long the receiver takes to
+// close after the last message.
+const (
+	sendTime  = 30 * time.Second
+	closeTime = 10 * time.Second
+)
+
+// patience is how often in a row a batch is sent again to a receiver that
+// lives and does not close. Then it is one that never does, and no batch would
+// ever count.
+const patience = 3
 
 // Syslog sends RFC 5424 messages over TCP (RFC 6587) or TLS (RFC 5425).
 //
@@ -30,10 +39,13 @@ type Syslog struct {
 	TLS     *tls.Config // nil: plain TCP
 	Host    string      // our own name, for the header
 	Version string
+	Dial    func(context.Context) (net.Conn, error) // nil: to Addr
+
+	open int // batches in a row after which the receiver did not close
 }
 
 // Send implements Out.
-func (s Syslog) Send(ctx context.Context, batch []ledger.Record) error {
+func (s *Syslog) Send(ctx context.Context, batch []ledger.Record) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
 	conn, err := s.dial(ctx)
@@ -54,7 +66,10 @@ func (s Syslog) Send(ctx context.Context, batch []ledger.Record) error {
 	return s.confirmed(ctx, conn)
 }
 
-func (s Syslog) dial(ctx context.Context) (net.Conn, error) {
+func (s *Syslog) dial(ctx context.Context) (net.Conn, error) {
+	if s.Dial != nil {
+		return s.Dial(ctx)
+	}
 	var d net.Dialer
 	if s.TLS == nil {
 		return d.DialContext(ctx, "tcp", s.Addr)
@@ -77,15 +92,25 @@ func closeWrite(conn net.Conn) error {
 }
 
 // confirmed waits until the receiver closed.
-func (s Syslog) confirmed(ctx context.Context, conn net.Conn) error {
+func (s *Syslog) confirmed(ctx context.Context, conn net.Conn) error {
+	if err := conn.SetReadDeadline(time.Now().Add(closeTime)); err != nil {
+		return err
+	}
 	_, err := io.Copy(io.Discard, io.LimitReader(conn, 64<<10))
-	if err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
+	var timeout net.Error
+	switch {
+	case err == nil || errors.Is(err, io.ErrUnexpectedEOF):
+		s.open = 0
 		return s.alive(ctx)
+	case ctx.Err() == nil && errors.As(err, &timeout) && timeout.Timeout():
+		if s.open++; s.open >= patience {
+			return s.alive(ctx)
+		}
 	}
 	return gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "the syslog receiver did not close the connection after the last message, so it may not have read it")
 }
 
-func (s Syslog) alive(ctx context.Context) error {
+func (s *Syslog) alive(ctx context.Context) error {
 	conn, err := s.dial(ctx)
 	if err != nil {
 		return fmt.Errorf("the syslog receiver was gone after the last message: %w", err)

@@ -2,6 +2,7 @@ package sink_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -137,7 +139,7 @@ func TestSyslogDelivery(t *testing.T) {
 		"tls, reset and still serving": {true, func(_ *syslogd, c net.Conn) { reset(c) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out := sink.Syslog{Host: "gatekeeper.test", Version: "1"}
+			out := &sink.Syslog{Host: "gatekeeper.test", Version: "1"}
 			config := server
 			if out.TLS = client; !c.tls {
 				out.TLS, config = nil, nil
@@ -160,9 +162,32 @@ func TestSyslogDelivery(t *testing.T) {
 	}
 	stranger, _ := selfSigned(t)
 	s := newSyslogd(t, stranger, quietly)
-	if err := (sink.Syslog{Addr: s.Addr().String(), TLS: client}).Send(t.Context(), records("one")); err == nil {
+	if err := (&sink.Syslog{Addr: s.Addr().String(), TLS: client}).Send(t.Context(), records("one")); err == nil {
 		t.Error("a receiver with another certificate got a record")
 	}
+}
+
+// A receiver that lives and never closes gets a batch a few times, and then
+// the next ones once: they would never count otherwise.
+func TestSyslogReceiverThatNeverCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		accepted := 0
+		out := &sink.Syslog{Dial: func(context.Context) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			accepted++
+			go func() { _, _ = io.Copy(io.Discard, theirs) }()
+			return ours, nil
+		}}
+		for i := range 4 {
+			err := out.Send(t.Context(), records("one"))
+			if (err != nil) != (i < 2) {
+				t.Errorf("try %d: %v", i, err)
+			}
+		}
+		if accepted != 6 { // four batches, and two looks whether it lives
+			t.Errorf("%d connections", accepted)
+		}
+	})
 }
 
 // RFC 5424's grammar, over the naughtiest of names (threats row 46).
@@ -174,7 +199,7 @@ func TestSyslogGrammar(t *testing.T) {
 	r := ledger.Record{Type: naughty, Time: time.Unix(1700000000, 0), Index: 1<<31 - 2, Line: []byte("12 <13>1 - - - - - -\nforged")}
 	for _, refused := range []bool{false, true} {
 		r.Refused = refused
-		if err := (sink.Syslog{Addr: s.Addr().String(), Host: naughty, Version: naughty}).Send(t.Context(), []ledger.Record{r, r}); err != nil {
+		if err := (&sink.Syslog{Addr: s.Addr().String(), Host: naughty, Version: naughty}).Send(t.Context(), []ledger.Record{r, r}); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
@@ -184,7 +209,7 @@ func TestSyslogGrammar(t *testing.T) {
 			}
 		}
 	}
-	if err := (sink.Syslog{Addr: s.Addr().String()}).Send(t.Context(), records("x")); err != nil {
+	if err := (&sink.Syslog{Addr: s.Addr().String()}).Send(t.Context(), records("x")); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-s.got; !strings.Contains(got, " - gatekeeper - vote.counted [") {

@@ -36,7 +36,7 @@ func VendorOf(raw string) string {
 		return "splunk"
 	case strings.HasSuffix(u.Path, "/_bulk"):
 		return "elastic"
-	case strings.Contains(u.Hostname(), "datadoghq.") || strings.HasSuffix(u.Hostname(), ".ddog-gov.com"):
+	case strings.HasSuffix(u.Path, "/api/v2/logs") || strings.Contains(u.Hostname(), "datadoghq.") || strings.HasSuffix(u.Hostname(), ".ddog-gov.com"):
 		return "datadog"
 	}
 	return ""

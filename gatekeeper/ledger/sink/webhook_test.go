@@ -68,7 +68,7 @@ func two(t *testing.T, format string) []ledger.Record {
 }
 
 // What each vendor's documentation asks for: Splunk's HTTP Event Collector,
-// Datadog's v2 logs intake, Elasticsearch's bulk API, CloudEvents' batches.
+// Datadog's v2 logs intake, Elasticsearch's bulk API; lines for everybody else.
 func TestVendors(t *testing.T) {
 	for _, c := range []struct {
 		vendor, format, answer string
@@ -81,8 +81,8 @@ func TestVendors(t *testing.T) {
 		{"datadog", "ocsf", `{}`, "Dd-Api-Key", "canary", "application/json", `[{"ddsource":"gatekeeper","ddtags":"type:vote.counted"`, 0},
 		{"elastic", "jsonl", `{"errors":false,"items":[]}`, "Authorization", "ApiKey canary", "application/x-ndjson", "{\"create\":{\"_id\":\"evt_1\"}}\n{\"@timestamp\":\"2023-11-14T22:13:20.123Z\"", 4},
 		{"elastic", "cef", `{"errors":false}`, "Authorization", "ApiKey canary", "application/x-ndjson", "{\"create\":{\"_id\":\"evt_1\"}}\n{\"@timestamp\":\"2023-11-14T22:13:20.123Z\",\"message\":\"CEF:0|", 4},
-		{"", "jsonl", ``, "Authorization", "Bearer canary", "application/cloudevents-batch+json", `[{"specversion":"1.0"`, 0},
-		{"other", "ocsf", ``, "Authorization", "Bearer canary", "application/json", `[{"activity_id"`, 0},
+		{"", "jsonl", ``, "Authorization", "Bearer canary", "application/x-ndjson", `{"specversion":"1.0"`, 2},
+		{"other", "ocsf", ``, "Authorization", "Bearer canary", "application/x-ndjson", `{"activity_id"`, 2},
 	} {
 		r := newReceiver(t)
 		r.answer = c.answer
@@ -160,7 +160,7 @@ func TestWebhookRefusals(t *testing.T) {
 func TestVendorOf(t *testing.T) {
 	for url, want := range map[string]string{
 		"https://splunk.acme.com:8088/services/collector/event": "splunk", "https://es.acme.com/gatekeeper/_bulk": "elastic",
-		"https://http-intake.logs.datadoghq.eu/api/v2/logs": "datadog", "https://siem.acme.com/in": "", "::": "",
+		"https://http-intake.logs.datadoghq.eu/api/v2/logs": "datadog", "http://127.0.0.1:8080/api/v2/logs": "datadog", "https://siem.acme.com/in": "", "::": "",
 	} {
 		if got := sink.VendorOf(url); got != want {
 			t.Errorf("%s: %q, want %q", url, got, want)

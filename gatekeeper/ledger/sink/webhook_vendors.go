@@ -40,16 +40,7 @@ func (w Webhook) body(batch []ledger.Record) ([]byte, string, error) {
 	if w.Format == "cef" {
 		return lines(batch), "text/plain; charset=utf-8", nil
 	}
-	kind := "application/json"
-	if w.Format == "jsonl" {
-		kind = "application/cloudevents-batch+json"
-	}
-	all := make([]json.RawMessage, len(batch))
-	for i, r := range batch {
-		all[i] = r.Line
-	}
-	body, err := json.Marshal(all)
-	return body, kind, err
+	return lines(batch), "application/x-ndjson", nil
 }
 
 // each writes records one after the other.
