@@ -14,10 +14,11 @@ func OnPush(at Location, do func(context.Context) error) Subscription {
 			Ref        string     `json:"ref"`
 			Repository repository `json:"repository"`
 		}
-		if err := json.Unmarshal(e.Payload, &p); err != nil || !p.Repository.is(at) || !at.followed(p.Ref, p.Repository.DefaultBranch) {
-			return nil
+		readable := json.Unmarshal(e.Payload, &p) == nil
+		if readable && p.Repository.is(at) && at.followed(p.Ref, p.Repository.DefaultBranch) {
+			return do(ctx)
 		}
-		return do(ctx)
+		return nil
 	}}
 }
 
