@@ -1,0 +1,159 @@
+// Package deploy holds what operators start from; its tests hold these files
+// to the programs that read them.
+package deploy
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+)
+
+// program finds one, or says which command installs it.
+func program(t *testing.T, name, install string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("GATEKEEPER_CI") != "" {
+		t.Fatalf("no %s here: %s", name, install)
+	}
+	t.Skipf("no %s here: %s", name, install)
+	return ""
+}
+
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", filepath.Base(name), strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+const (
+	helmInstall = "go install helm.sh/helm/v3/cmd/helm@v3.22.0"
+	kube        = "--kube-version=1.31.0"
+)
+
+// The plain manifests are the chart's, so that there is one source.
+func TestChart(t *testing.T) {
+	helm := program(t, "helm", helmInstall)
+	run(t, helm, "lint", "--strict", kube, "helm/gatekeeper")
+	want, err := os.ReadFile("kubernetes/gatekeeper.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := run(t, helm, "template", "gatekeeper", "helm/gatekeeper", kube); got != string(want) {
+		t.Error("deploy/kubernetes/gatekeeper.yaml is not the chart's; in deploy/: helm template gatekeeper helm/gatekeeper " + kube + " > kubernetes/gatekeeper.yaml")
+	}
+	sqlite := run(t, helm, "template", "g", "helm/gatekeeper", kube, "--set", "replicas=1,config.database=sqlite:/data/g.db,persistence.enabled=true,monitor.enabled=true,ingress.enabled=true")
+	for _, kind := range []string{"StatefulSet", "ServiceMonitor", "Ingress", "volumeClaimTemplates"} {
+		if !strings.Contains(sqlite, kind) {
+			t.Errorf("on SQLite there is no %s", kind)
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), helm, "template", "g", "helm/gatekeeper", kube, "--set", "config.database=sqlite:/data/g.db").CombinedOutput() //nolint:gosec // the chart's own
+	if err == nil || !strings.Contains(string(out), "SQLite serves one replica") {
+		t.Errorf("two replicas on SQLite: %v\n%s", err, out)
+	}
+}
+
+// A container that a stranger broke into can write nothing, be nobody, and
+// gain nothing.
+func TestPodsAreHardened(t *testing.T) {
+	body, err := os.ReadFile("kubernetes/gatekeeper.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"runAsNonRoot: true", "readOnlyRootFilesystem: true", "allowPrivilegeEscalation: false", "drop: [ALL]",
+		"seccompProfile: {type: RuntimeDefault}", "automountServiceAccountToken: false", "kind: NetworkPolicy", "kind: PodDisruptionBudget", "path: /readyz", "path: /healthz"} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("the manifests lack %s", want)
+		}
+	}
+}
+
+func TestAlerts(t *testing.T) {
+	promtool := program(t, "promtool", "apt-get install prometheus")
+	run(t, promtool, "check", "rules", "prometheus/alerts.yaml")
+	run(t, promtool, "test", "rules", "prometheus/alerts_test.yaml")
+}
+
+var metric = regexp.MustCompile(`gatekeeper_[a-z_]+`)
+
+// Every metric that an alert or a panel asks for is one that the code names,
+// and every runbook is there.
+func TestMetricsExist(t *testing.T) {
+	known := ""
+	files, _ := filepath.Glob("../cmd/gatekeeper/*.go")
+	for _, f := range files {
+		body, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known += string(body)
+	}
+	operations, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"prometheus/alerts.yaml", "grafana/dashboard.json"} {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range metric.FindAllString(string(body), -1) {
+			base := strings.TrimSuffix(strings.TrimSuffix(name, "_count"), "_bucket")
+			if !strings.Contains(known, `"`+base+`"`) {
+				t.Errorf("%s asks for %s, which nobody tells", file, name)
+			}
+		}
+		for _, at := range regexp.MustCompile(`docs/operations\.md#([a-z-]+)`).FindAllStringSubmatch(string(body), -1) {
+			heading := strings.ReplaceAll(at[1], "-", " ")
+			if !strings.Contains(strings.ToLower(string(operations)), "# "+heading+"\n") {
+				t.Errorf("%s leads to %s, which is not there", file, at[0])
+			}
+		}
+	}
+}
+
+// The other files are read by their programs elsewhere; here they have to be
+// what they say they are.
+func TestFiles(t *testing.T) {
+	body, err := os.ReadFile("grafana/dashboard.json")
+	if err != nil || !json.Valid(body) {
+		t.Errorf("the dashboard: %v", err)
+	}
+	body, err = os.ReadFile("compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compose struct{ Services map[string]any }
+	if err := yaml.Unmarshal(body, &compose); err != nil || len(compose.Services) != 3 {
+		t.Errorf("compose.yaml: %v", err)
+	}
+}
+
+func TestUnit(t *testing.T) {
+	analyze := program(t, "systemd-analyze", "apt-get install systemd")
+	body, err := os.ReadFile("systemd/gatekeeper.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The program it starts is not installed here; another one stands in.
+	unit := filepath.Join(t.TempDir(), "gatekeeper.service")
+	text := strings.ReplaceAll(string(body), "/usr/local/bin/gatekeeper", "/bin/true")
+	if err := os.WriteFile(unit, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := run(t, analyze, "verify", "--man=no", unit); strings.Contains(out, "gatekeeper.service:") {
+		t.Errorf("systemd-analyze verify:\n%s", out)
+	}
+}
