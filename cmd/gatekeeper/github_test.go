@@ -133,7 +133,7 @@ func TestProtectionRule(t *testing.T) {
 	if got.code != 0 || len(p.sts.Sessions()) != 1 {
 		t.Fatalf("exit %d, %d sessions\n%s", got.code, len(p.sts.Sessions()), got.stderr)
 	}
-	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 {
+	if n := p.askedTimes(); n != 1 {
 		t.Errorf("%d messages were posted, want one", n)
 	}
 	if story := p.events(t, "request.opened", "request.adopted"); story["request.opened"] != 1 || story["request.adopted"] != 1 {
@@ -186,7 +186,7 @@ func TestProtectionRuleWhileGitHubFails(t *testing.T) {
 			if got := <-p.step(t, nil); got.code != 0 {
 				t.Fatalf("exit %d\n%s", got.code, got.stderr)
 			}
-			if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 {
+			if n := p.askedTimes(); n != 1 {
 				t.Errorf("%d messages were posted, want one", n)
 			}
 			if reports := box.Reports("acme/payments", 7001); len(reports) != 1 {
@@ -449,7 +449,7 @@ func TestMessageIsEnriched(t *testing.T) {
 	if got := <-done; got.code != 0 {
 		t.Fatalf("exit %d\n%s", got.code, got.stderr)
 	}
-	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 {
+	if n := p.askedTimes(); n != 1 {
 		t.Errorf("%d messages were posted, want one", n)
 	}
 	if !box.Wait(t.Context().Done(), func() bool {

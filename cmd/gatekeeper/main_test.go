@@ -92,6 +92,18 @@ func (s *stage) asked(t testing.TB) slackbox.Message {
 	return m
 }
 
+// askedTimes is how many messages ask for a request; answers in their threads
+// do not.
+func (s *stage) askedTimes() int {
+	n := 0
+	for _, m := range s.slack.Messages("C0DEPLOYS") {
+		if m.Metadata != nil && m.Metadata.EventPayload["request_id"] != nil {
+			n++
+		}
+	}
+	return n
+}
+
 func buttonOf(m slackbox.Message, label string) (slackbox.Button, bool) {
 	for _, b := range m.Buttons() {
 		if b.Text == label {

@@ -113,7 +113,7 @@ func TestCredentialProcess(t *testing.T) {
 		t.Fatal("a session that ended was handed out")
 	}
 	sessions(3)
-	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 {
+	if n := p.askedTimes(); n != 1 {
 		t.Errorf("people were asked %d times", n)
 	}
 	p.verified(t)

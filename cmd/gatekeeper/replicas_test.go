@@ -75,7 +75,7 @@ func TestTwoReplicas(t *testing.T) {
 	if got := <-done; got.code != 0 {
 		t.Fatalf("exit %d\n%s", got.code, got.stderr)
 	}
-	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 {
+	if n := p.askedTimes(); n != 1 {
 		t.Errorf("%d messages", n)
 	}
 	if n := len(p.sts.Sessions()); n != 1 {

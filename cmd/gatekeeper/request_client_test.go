@@ -116,7 +116,7 @@ func TestHangUps(t *testing.T) {
 	if got := <-done; got.code != 0 || !strings.Contains(got.stderr, "trouble") || !strings.Contains(got.stderr, "answers again") {
 		t.Fatalf("exit %d\n%s", got.code, got.stderr)
 	}
-	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 {
+	if n := p.askedTimes(); n != 1 {
 		t.Errorf("%d messages, want one", n)
 	}
 }
@@ -256,7 +256,7 @@ func TestRestartInTheMiddle(t *testing.T) {
 	if got := <-done; got.code != 0 {
 		t.Fatalf("exit %d\n%s\n%s", got.code, got.stderr, p.log)
 	}
-	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 {
+	if n := p.askedTimes(); n != 1 {
 		t.Errorf("%d messages, want one", n)
 	}
 }

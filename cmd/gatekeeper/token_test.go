@@ -88,7 +88,7 @@ func TestTokenExchange(t *testing.T) {
 	if _, err := ask(waiting); errorOf(t, err) != "expired_token" {
 		t.Errorf("once more: %v", err)
 	}
-	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 {
+	if n := p.askedTimes(); n != 1 {
 		t.Errorf("%d messages were posted, want one", n)
 	}
 	p.noSecrets(t, aws["secret_access_key"].(string), token.AccessToken)

@@ -55,6 +55,9 @@ func (c Context) rows() []row {
 			rows = append(rows, row{label, words(line(text, maxAside))})
 		}
 	}
+	if c.Title != "" {
+		rows = append(rows, row{"Title", words(line(c.Title, maxTitle))})
+	}
 	if len(c.Commits) == 0 { // whose lines name them
 		add("Authors", list(c.Authors))
 	}

@@ -63,32 +63,41 @@ func digestText(items []item) string {
 	return b.String()
 }
 
-// blocks are at most four: what, who and why; how far it is; the buttons.
+// blocks are at most four: a line between, what, who and why, how far it is,
+// and the buttons.
 func (i item) blocks() []slackgo.Block {
 	r := i.r
-	blocks := []slackgo.Block{slackgo.NewDividerBlock(), section(words(i.what()))}
-	blocks = append(blocks, small(markup(i.state()), markup(runLink(r.Workload)), words(line(r.Rule.Name, 60))))
+	aside := []*slackgo.TextBlockObject{markup(i.state())}
+	if !i.v.Short {
+		aside = append(aside, markup(runLink(r.Workload)), words(line(r.Rule.Name, 60)))
+	}
+	blocks := []slackgo.Block{slackgo.NewDividerBlock(), section(words(i.what())), small(aside...)}
 	if list := buttons(r, i.v); len(list) > 0 {
 		blocks = append(blocks, slackgo.NewActionBlock("gatekeeper_"+r.ID, list...))
 	}
 	return blocks
 }
 
+// what is cut shorter than in a message of its own: ten have to fit.
 func (i item) what() string {
-	r, title := i.r, ""
-	if i.v.Context != nil && i.v.Context.Title != "" {
-		title = ": " + line(i.v.Context.Title, 80)
+	r, most := i.r, 80
+	if i.v.Short {
+		most = 30
 	}
-	where := line(r.Workload.Repository, 80) + " → " + shownEnvironment(r)
+	where := shownEnvironment(r)
 	if tooLong(r) {
-		where = line(r.Workload.Repository, 80) + " → (an environment too long to show: decide on its page)"
+		where = "(an environment too long to show: decide on its page)"
 	}
-	text := where + "\n" + starter(r.Workload, i.v.People) + ", " + refName(r.Workload.Ref, 60) + " at " + line(short(r.Workload.SHA), 64) + title
-	if why := line(r.Reason, 200); why != "" && !i.v.Short {
+	text := line(r.Workload.Repository, most) + " → " + where + "\n" +
+		line(starter(r.Workload, i.v.People), most) + ", " + refName(r.Workload.Ref, most) + " at " + line(short(r.Workload.SHA), 64)
+	if i.v.Context != nil && i.v.Context.Title != "" {
+		text += ": " + line(i.v.Context.Title, most)
+	}
+	if why := line(r.Reason, 2*most); why != "" {
 		text += "\nWhy: " + why
 	}
 	if flags := risks(r); len(flags) > 0 {
-		text += "\n⚠️ " + cut(strings.Join(flags, ", "), 200)
+		text += "\n⚠️ " + cut(strings.Join(flags, ", "), 2*most)
 	}
 	return text
 }
@@ -103,7 +112,11 @@ func (i item) state() string {
 	for _, p := range r.Progress() {
 		parts = append(parts, progress(p, true, i.v.Names))
 	}
-	return fit(parts, 600) + " · until " + date(r.ExpiresAt)
+	most := 400
+	if i.v.Short {
+		most = 120
+	}
+	return fit(parts, most) + " · until " + date(r.ExpiresAt)
 }
 
 func redeemedNote(r gatekeeper.Request) string {

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// lookTime is the time for one look at a person, all calls together.
-const lookTime = 3 * time.Second
+// lookTime is the time for one look at a person, all calls together. A click was
+// acknowledged before, so it may take as long as a Slack that is slow.
+const lookTime = 8 * time.Second
 
 // Directory knows the workspace's people as they are now. It keeps nothing:
 // only look-ups that run at the same moment share one answer. It is safe for

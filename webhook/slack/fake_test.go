@@ -317,7 +317,11 @@ func (g *doorman) Vote(ctx context.Context, id string, v gatekeeper.Vote) (gatek
 	g.votes++
 	r := g.requests[id]
 	b := gatekeeper.Ballot{Vote: v, Standing: standing}
-	for _, a := range r.Rule.Approval.Approvers() {
+	approvers := r.Rule.Approval.Approvers()
+	if r.BreakGlass != nil {
+		approvers = append(approvers, r.BreakGlass.Group.Approvers...)
+	}
+	for _, a := range approvers {
 		member, err := g.dir.Member(ctx, v.Person, a)
 		if err != nil {
 			return r, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "you cannot be looked up")
@@ -327,7 +331,7 @@ func (g *doorman) Vote(ctx context.Context, id string, v gatekeeper.Vote) (gatek
 		}
 	}
 	b.Vote.Person.Name = standing.Name
-	next, events, err := r.Vote(b, gatekeeper.Electorate{People: g.people, Current: gatekeeper.Decision{Outcome: gatekeeper.NeedApproval, Rule: &r.Rule}}, g.clock())
+	next, events, err := r.Vote(b, gatekeeper.Electorate{People: g.people, Current: gatekeeper.Decision{Outcome: gatekeeper.NeedApproval, Rule: &r.Rule, BreakGlass: r.BreakGlass}}, g.clock())
 	g.requests[id] = next
 	g.events = append(g.events, events...)
 	return next, err

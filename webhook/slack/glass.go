@@ -59,7 +59,7 @@ func glassMessage(r gatekeeper.Request, publicURL string) Message {
 			blocks = append(blocks, section(words("“"+lines(v.Reason, maxReason)+"”")))
 		}
 	}
-	rows := []row{{"Environment", words(shownEnvironment(r))}, {"Repository", words(line(r.Workload.Repository, maxValue))}, {"Commit", commit(r.Workload, View{})}, {"Rule", words(line(r.Rule.Name, maxValue))}}
+	rows := []row{{"Environment", words(shownEnvironment(r))}, {"Repository", words(line(r.Workload.Repository, maxValue))}, {"Commit", commit(r.Workload)}, {"Rule", words(line(r.Rule.Name, maxValue))}}
 	if r.Freeze != "" {
 		rows = append(rows, row{"Freeze", words(line(r.Freeze, maxValue))})
 	}

@@ -114,7 +114,7 @@ func facts(r gatekeeper.Request, v View) []row {
 		rows = []row{{"Environment", environment}, {"Repository", words(line(w.Repository, maxValue))}}
 	}
 	rows = append(rows,
-		row{"Ref", words(refName(w.Ref, maxValue))}, row{"Commit", commit(w, v)}, row{"Started by", words(starter(w, v.People))},
+		row{"Ref", words(refName(w.Ref, maxValue))}, row{"Commit", commit(w)}, row{"Started by", words(starter(w, v.People))},
 		row{"Risk", words(risk(r))}, row{"Gives", words(gives(r))})
 	if v.Context != nil {
 		rows = append(rows, v.Context.rows()...)
@@ -144,17 +144,13 @@ func starter(w gatekeeper.Workload, people gatekeeper.People) string {
 	return actor + " (" + line(e.Name, 80) + ")"
 }
 
-// commit links the short id, beside its title; where no address can be told
-// the id is shown whole.
-func commit(w gatekeeper.Workload, v View) *slackgo.TextBlockObject {
-	id := escape(line(w.SHA, maxValue))
-	if base := repositoryURL(w); base != "" && commitSHA.MatchString(w.SHA) {
-		id = link(base+"/commit/"+w.SHA, short(w.SHA))
+// commit links the short id; where no address can be told it is shown whole.
+func commit(w gatekeeper.Workload) *slackgo.TextBlockObject {
+	base := repositoryURL(w)
+	if base == "" || !commitSHA.MatchString(w.SHA) {
+		return words(line(w.SHA, maxValue))
 	}
-	if v.Context != nil && v.Context.Title != "" {
-		id += "  " + escape(line(v.Context.Title, maxTitle))
-	}
-	return markup(id)
+	return markup(link(base+"/commit/"+w.SHA, short(w.SHA)))
 }
 
 // repositoryURL is the repository's page, read off the run's own address so

@@ -89,13 +89,13 @@ func harmless(t interface{ Errorf(string, ...any) }, m Message, s string) {
 				break
 			}
 			tag, next, closed := strings.Cut(after, ">")
-			ours := strings.HasPrefix(tag, "!date^") || strings.HasPrefix(tag, "https://github.com/") || userID.MatchString(strings.TrimPrefix(tag, "@"))
+			ours := tag == "!here" || groupID.MatchString(strings.TrimPrefix(tag, "!subteam^")) || strings.HasPrefix(tag, "!date^") || strings.HasPrefix(tag, "https://github.com/") || userID.MatchString(strings.TrimPrefix(tag, "@"))
 			if !closed || !ours {
 				t.Errorf("%q opens the tag %q in %q", s, tag, text)
 			}
 			rest = next
 		}
-		stars := strings.NewReplacer("*Approved*", "", "*Denied*", "", "*Revoked*", "", "*1 commit*", "", "*Approvals:*", "").Replace(text)
+		stars := strings.NewReplacer("*Approved in an emergency*", "", "*Approved*", "", "*Denied*", "", "*Revoked*", "", "*1 commit*", "", "*Approvals:*", "").Replace(text)
 		if i := strings.Index(stars, ":*"); i >= 0 && strings.HasPrefix(stars, "*") { // a group's name of ours: *name:*
 			stars = stars[1:i] + stars[i+2:]
 		}
