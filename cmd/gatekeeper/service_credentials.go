@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
 	"github.com/gatekeeper-ci/gatekeeper/sts"
 	"github.com/gatekeeper-ci/gatekeeper/sts/aws"
 	"github.com/gatekeeper-ci/gatekeeper/sts/aws/kms"
@@ -39,7 +40,7 @@ func (s *service) signingKeys() (issuer.Source, error) {
 func (s *service) openExchangers() (sts.Exchangers, error) {
 	c, app := s.cfg.Clouds, github.Options{}
 	if g := s.cfg.GitHub; g != nil {
-		app = github.Options{APIURL: g.APIURL, AppID: g.AppID, PrivateKey: g.PrivateKey}
+		app = github.Options{APIURL: g.APIURL, AppID: g.AppID, PrivateKey: g.PrivateKey, Replicas: store.Postgres(s.cfg.Database)}
 	}
 	tokens, err := github.New(app)
 	if err != nil {

@@ -25,6 +25,7 @@ type Options struct {
 	APIURL     string // https://api.github.com/ or https://HOST/api/v3/
 	AppID      int64
 	PrivateKey []byte // PEM, as GitHub gives it
+	Replicas   bool   // others share the database: one of them may hold a token that this one does not
 	Transport  http.RoundTripper
 	Now        func() time.Time
 }

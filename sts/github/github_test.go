@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -187,6 +188,14 @@ func TestRevoke(t *testing.T) {
 	other, err := f.exchanger(t, f.URL(), nil).Revoke(t.Context(), spec(), d)
 	if err != nil || other.Revoked || !strings.Contains(other.Todo, "suspend the gatekeeper's App at acme (installation/70)") || !strings.Contains(other.Detail, "it ends at ") {
 		t.Errorf("another process: %+v, %v", other, err)
+	}
+	replica, err := github.New(github.Options{APIURL: f.URL(), AppID: githubbox.AppID, PrivateKey: f.PrivateKey(), Replicas: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var later *gatekeeper.Error
+	if got, err := replica.Revoke(t.Context(), spec(), d); !errors.As(err, &later) || later.Code != gatekeeper.CodeUnavailable || later.RetryAfter == 0 || got.Todo != other.Todo {
+		t.Errorf("a replica that holds it not: %+v, %v", got, err)
 	}
 	for range 2 {
 		if got, err := e.Revoke(t.Context(), spec(), d); err != nil || !got.Revoked || f.Alive(c.GitHub.Token) {

@@ -41,7 +41,8 @@ func (e *Exchanger) hold(redemption, token string, expires time.Time) {
 }
 
 // Revoke implements gatekeeper.Revoker. The process that handed the token out
-// revokes it; any other says what people can do.
+// revokes it; any other says what people can do, beside a temporary error
+// where another replica may be that process.
 func (e *Exchanger) Revoke(ctx context.Context, spec gatekeeper.CredentialSpec, d gatekeeper.Redemption) (gatekeeper.Revocation, error) {
 	if spec.GitHub == nil {
 		return gatekeeper.Revocation{}, gatekeeper.Errorf(gatekeeper.CodeInternal, "there is no GitHub token to revoke")
@@ -52,6 +53,12 @@ func (e *Exchanger) Revoke(ctx context.Context, spec gatekeeper.CredentialSpec, 
 	e.mu.Lock()
 	h, ok := e.held[d.ID]
 	e.mu.Unlock()
+	if !ok && e.o.Replicas {
+		// The work goes to whichever replica takes it next. When none held the
+		// token, people are told all the same.
+		return byPeople(*spec.GitHub, d), &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: 2 * time.Second,
+			Description: "no replica that was asked holds the token any more"}
+	}
 	if !ok {
 		return byPeople(*spec.GitHub, d), nil
 	}
@@ -85,7 +92,7 @@ func byPeople(spec gatekeeper.GitHubSpec, d gatekeeper.Redemption) gatekeeper.Re
 		until = "; it ends at " + d.ExpiresAt.UTC().Format(time.RFC3339)
 	}
 	return gatekeeper.Revocation{
-		Detail: "GitHub revokes an installation token only with the token itself, which is kept nowhere since the gatekeeper restarted" + until,
+		Detail: "GitHub revokes an installation token only with the token itself, which the gatekeeper kept in memory alone and has no more" + until,
 		Todo:   "suspend " + what + ": Settings, GitHub Apps, Configure, Suspend your installation; that stops all of its tokens",
 	}
 }
