@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -246,5 +247,43 @@ func TestKeysInKMS(t *testing.T) {
 	}
 	if status, body := ready(); status != http.StatusOK {
 		t.Errorf("KMS is back: %d %s", status, body)
+	}
+}
+
+// The proofs that docs/credentials gives, as people paste them, at clouds that
+// trust the gatekeeper alone: each refuses the CI's own token as it is said to.
+func TestDocumentedProofs(t *testing.T) {
+	for _, program := range []string{"bash", "curl"} {
+		realPart(t, program, "apt-get install "+program)
+	}
+	page, err := os.ReadFile("../../docs/credentials.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(page), "# Google Cloud: invalid_grant")
+	script, _, ok := strings.Cut(after, "# Kubernetes")
+	if !ok {
+		t.Fatal("the page has no proofs")
+	}
+	var clouds sky
+	p := play(t, func(s *stage) { clouds = rise(t, s) })
+	script = "token() { case $1 in https:*) echo \"$GOOGLE\";; *) echo \"$OTHER\";; esac; }\n#" + strings.NewReplacer(
+		"https://sts.googleapis.com", clouds.gcp.URL(), "https://login.microsoftonline.com", clouds.azure.URL(), "TENANT", cloudID, "CLIENT", cloudID,
+		"curl -s https://vault.acme.com:8200", "curl -s "+clouds.vault.URL(), "payments-deploy", "deploy",
+	).Replace(script)
+	cmd := exec.CommandContext(t.Context(), "bash", "-ec", script)
+	cmd.Env = append(os.Environ(), "no_proxy=127.0.0.1", "GOOGLE="+p.ci.Token("https://iam.googleapis.com/"+cloudProvider, ciissuer.Defaults()),
+		"OTHER="+p.ci.Token("api://AzureADTokenExchange", ciissuer.Defaults()))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{`"error":"invalid_grant"`, "does not match the expected ones", "AADSTS700211", "error validating token"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("want %q in\n%s", want, out)
+		}
+	}
+	if issued := len(clouds.gcp.Issued()) + len(clouds.azure.Issued()); issued != 0 || len(clouds.vault.Issued()) != 1 { // the operator's own
+		t.Errorf("something was issued: %d", issued)
 	}
 }
