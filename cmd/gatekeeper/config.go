@@ -65,7 +65,7 @@ const (
 func configCommand(w world) *cli.Command {
 	return &cli.Command{
 		Name: "config", Usage: "work with gatekeeper.yaml",
-		Subcommands: []*cli.Command{{
+		Subcommands: []*cli.Command{configSchemaCommand(w), {
 			Name: "check", Usage: "tell every fault of the file", ArgsUsage: "FILE",
 			Action: func(c *cli.Context) error {
 				if c.Args().Len() != 1 {
@@ -113,9 +113,7 @@ type configReader struct {
 func (r *configReader) root(o *conf.Object) {
 	c := &r.c
 	c.URL = strings.TrimSuffix(secureURL(o.Get("url"), ""), "/")
-	if !o.Get("url").Present() {
-		o.Get("url").Fault("is missing; give the gatekeeper's public URL")
-	}
+	o.Get("url").Need("give the gatekeeper's public URL")
 	c.Listen = o.Get("listen").String(defaultListen)
 	c.AdminListen = o.Get("admin_listen").String(defaultAdmin)
 	r.database(o.Get("database"))
@@ -144,9 +142,7 @@ func (r *configReader) path(p string) string {
 }
 
 func (r *configReader) issuers(v conf.Value) {
-	if !v.Present() {
-		v.Fault("is missing; name at least one issuer whose tokens are trusted")
-	}
+	v.Need("name at least one issuer whose tokens are trusted")
 	names := map[string]bool{}
 	for _, item := range v.List() {
 		o := item.Object()

@@ -103,7 +103,7 @@ func console(t *testing.T, b docBlock) {
 	code := 0
 	for _, part := range strings.Split("\n"+b.body, "\n$ ")[1:] {
 		line, want, _ := strings.Cut(part, "\n")
-		got := ""
+		var got string
 		if line == "echo $?" {
 			got = fmt.Sprintln(code)
 		} else {

@@ -190,7 +190,13 @@ func asJSON(t *testing.T, body []byte) (doc any, ok bool) {
 
 func rulesSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	got := command(t.Context(), nil, "rules", "schema")
+	return schemaOf(t, "rules", "schema")
+}
+
+// schemaOf compiles the schema that a command prints.
+func schemaOf(t *testing.T, args ...string) *jsonschema.Schema {
+	t.Helper()
+	got := command(t.Context(), nil, args...)
 	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(got.stdout))
 	if err != nil || got.code != 0 {
 		t.Fatal(err, got)

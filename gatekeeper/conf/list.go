@@ -61,7 +61,8 @@ func (v Value) List() []Value {
 // says what to write.
 func (v Value) Need(hint string) {
 	if v.rec != nil {
-		v.rec.shape.required, v.rec.shape.filled = true, true
+		v.rec.need()
+		v.rec.shape.filled = true
 		return
 	}
 	list, isList := v.node.(*ast.SequenceNode)

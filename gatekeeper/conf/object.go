@@ -28,7 +28,7 @@ type entry struct {
 func (v Value) Object() *Object {
 	o := &Object{Value: v}
 	if v.rec != nil {
-		v.rec.shape.object = true
+		v.rec.shape.object.add(v.rec.session.number)
 		return o
 	}
 	if v.Present() && !v.IsMap() {

@@ -36,7 +36,8 @@ func (v Value) String(def string) string {
 // Required reads text that has to be there.
 func (v Value) Required() string {
 	if v.rec != nil {
-		v.rec.shape.required, v.rec.shape.asText().least = true, 1
+		v.rec.need()
+		v.rec.shape.asText().least = 1
 		return ""
 	}
 	if s := v.String(""); s != "" {
@@ -145,7 +146,11 @@ func (v Value) Time() time.Time {
 
 // Enum reads one of some words.
 func (v Value) Enum(def string, words ...string) string {
-	note := func(s *Shape) { s.asText().words = words }
+	if v.rec != nil {
+		v.rec.shape.asText().words = words
+		return v.rec.word(def, words)
+	}
+	note := func(*Shape) {}
 	return scan(v, def, "one of "+strings.Join(words, ", "), note, func(s string) (string, error) {
 		if !slices.Contains(words, s) {
 			return "", errors.New("none of them")

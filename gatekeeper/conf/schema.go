@@ -144,7 +144,7 @@ func (w schemaWriter) ways(s *Shape, path string) []fields {
 		}
 		add(list)
 	}
-	if s.object {
+	if s.object != nil {
 		add(w.object(s, path))
 	}
 	return ways
@@ -155,9 +155,10 @@ func (w schemaWriter) object(s *Shape, path string) fields {
 	var properties fields
 	var needed []string
 	for _, m := range s.keys {
+		required := s.requires(m.shape)
 		chosen := slices.Contains(slices.Concat(s.choice...), m.name)
-		properties = append(properties, field{m.name, w.shape(m.shape, join(path, m.name), m.shape.required || chosen)})
-		if m.shape.required {
+		properties = append(properties, field{m.name, w.shape(m.shape, join(path, m.name), required || chosen)})
+		if required {
 			needed = append(needed, m.name)
 		}
 	}
@@ -169,7 +170,7 @@ func (w schemaWriter) object(s *Shape, path string) fields {
 	}
 	switch {
 	case s.others != nil:
-		out = append(out, field{"additionalProperties", w.shape(s.others, join(path, anyName), s.others.required)})
+		out = append(out, field{"additionalProperties", w.shape(s.others, join(path, anyName), s.requires(s.others))})
 	case s.closed:
 		out = append(out, field{"additionalProperties", false})
 	}

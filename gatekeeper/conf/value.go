@@ -193,7 +193,7 @@ func (v Value) Word() string {
 // Map is a map as plain data, see Any.
 func (v Value) Map() map[string]any {
 	if v.rec != nil {
-		v.rec.shape.object = true
+		v.rec.shape.object.add(v.rec.session.number)
 		return nil
 	}
 	if v.Present() && !v.IsMap() {

@@ -3,6 +3,7 @@ package rules
 import (
 	"slices"
 	"time"
+	_ "time/tzdata" // zones are the same on Windows and in images without any
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 )

@@ -133,9 +133,9 @@ type differ struct {
 
 // compare skips what is not wanted.
 func (d *differ) compare(key, want, got string) {
-	switch {
-	case want == "":
-	case want == got:
+	switch want {
+	case "":
+	case got:
 		d.lines = append(d.lines, "  "+key+": "+got)
 	default:
 		d.differs = true
