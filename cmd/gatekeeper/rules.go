@@ -77,15 +77,19 @@ func surroundingsOf(w world, c *cli.Context) (surroundings, error) {
 }
 
 // workload maps claims as the issuer's tokens are mapped. issuer is a
-// configured issuer's name, or a type.
+// configured issuer's name, or a type. CodeInvalidToken says that such a token
+// is never taken, whatever the rules say.
 func (s surroundings) workload(issuer string, claims map[string]any) (gatekeeper.Workload, error) {
+	known := oidc.Issuer{Type: issuer}
 	if s.config != nil {
 		if i := slices.IndexFunc(s.config.Issuers, func(i oidc.Issuer) bool { return i.Name == issuer }); i >= 0 {
-			known := s.config.Issuers[i]
-			return oidc.WorkloadFromClaims(known.Type, known.Name, known.URL, claims)
+			known = s.config.Issuers[i]
 		}
 	}
-	return oidc.WorkloadFromClaims(issuer, "", "", claims)
+	if why := oidc.NeverTaken(known.Type, claims); why != "" {
+		return gatekeeper.Workload{}, gatekeeper.Errorf(gatekeeper.CodeInvalidToken, "%s", why)
+	}
+	return oidc.WorkloadFromClaims(known.Type, known.Name, known.URL, claims)
 }
 
 func (s surroundings) workloadOf(issuer, path string) (gatekeeper.Workload, error) {

@@ -39,6 +39,7 @@ type differ struct {
 	tally      rules.Tally
 	each, json bool
 	pruned     int // events of which the ledger keeps the place alone
+	never      int // claims of tokens that are refused whatever the rules say
 }
 
 func rulesDiff(w world, c *cli.Context) error {
@@ -115,6 +116,9 @@ func (d *differ) report() error {
 	var err error
 	if d.pruned > 0 {
 		fmt.Fprintf(d.w.stderr, "%d requests were pruned from the ledger and are not replayed\n", d.pruned)
+	}
+	if d.never > 0 {
+		fmt.Fprintf(d.w.stderr, "%d of the claims are of tokens that are never taken, whatever the rules say\n", d.never)
 	}
 	switch {
 	case d.json && !d.each:

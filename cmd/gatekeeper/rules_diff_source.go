@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 
@@ -65,6 +64,7 @@ func askingOf(l ledger.Leaf) (rules.Asking, error) {
 // claims replays a file: claims as they are, or with what else is known of
 // them.
 func (d *differ) claims(c *cli.Context, known config) error {
+	around := surroundings{config: &known}
 	in := d.w.stdin
 	if path := c.String("claims"); path != "-" {
 		file, err := os.Open(path)
@@ -77,7 +77,11 @@ func (d *differ) claims(c *cli.Context, known config) error {
 	n := 0
 	err := eachJSON(in, func(raw json.RawMessage) error {
 		n++
-		a, err := claimed(raw, c.String("issuer"), c.String("environment"), known.Issuers)
+		a, err := claimed(raw, c.String("issuer"), c.String("environment"), around)
+		if gatekeeper.CodeOf(err) == gatekeeper.CodeInvalidToken {
+			d.never++
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("entry %d: %s", n, said(err))
 		}
@@ -132,7 +136,7 @@ func firstByte(r *bufio.Reader) (byte, error) {
 
 // claimed reads one entry: {"claims": {…}, "issuer", "environment", "at",
 // "id"}, or the claims alone, whose iat then says when.
-func claimed(raw json.RawMessage, issuer, environment string, issuers []oidc.Issuer) (rules.Asking, error) {
+func claimed(raw json.RawMessage, issuer, environment string, around surroundings) (rules.Asking, error) {
 	claims, err := oidc.StrictJSON(raw)
 	if err != nil {
 		return rules.Asking{}, err
@@ -161,10 +165,6 @@ func claimed(raw json.RawMessage, issuer, environment string, issuers []oidc.Iss
 	if a.Environment == "" {
 		return a, errors.New("it names no environment; say which is asked for with \"environment\" or --environment")
 	}
-	of := oidc.Issuer{Type: issuer}
-	if i := slices.IndexFunc(issuers, func(i oidc.Issuer) bool { return i.Name == issuer }); i >= 0 {
-		of = issuers[i]
-	}
-	a.Workload, err = oidc.WorkloadFromClaims(of.Type, of.Name, of.URL, claims)
+	a.Workload, err = around.workload(issuer, claims)
 	return a, err
 }

@@ -75,6 +75,9 @@ func explained(w world, c *cli.Context, at time.Time) (explanation, error) {
 		return explanation{}, err
 	}
 	workload, err := around.workloadOf(c.String("issuer"), c.String("claims"))
+	if gatekeeper.CodeOf(err) == gatekeeper.CodeInvalidToken {
+		return explanation{}, cli.Exit("refused, whatever the rules say: "+said(err), exitNotPermitted)
+	}
 	if err != nil {
 		return explanation{}, cli.Exit(said(err), exitUsage)
 	}

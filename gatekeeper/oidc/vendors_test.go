@@ -144,6 +144,27 @@ func TestVendors(t *testing.T) {
 	}
 }
 
+// Claims that are tried out are told what a token of them would be told.
+func TestNeverTaken(t *testing.T) {
+	for _, c := range []struct {
+		typ    string
+		claims map[string]any
+		says   string
+	}{
+		{"gitlab", map[string]any{"pipeline_source": "merge_request_event"}, "merge request"},
+		{"gitlab", map[string]any{"pipeline_source": "push"}, ""},
+		{"circleci", map[string]any{"oidc.circleci.com/ssh-rerun": true}, "SSH"},
+		{"circleci", map[string]any{}, ""},
+		{"buildkite", map[string]any{"build_branch": "mallory:main"}, "fork"},
+		{"github", map[string]any{"event_name": "pull_request"}, ""},
+		{"nonsense", nil, ""},
+	} {
+		if got := oidc.NeverTaken(c.typ, c.claims); got == "" != (c.says == "") || !strings.Contains(got, c.says) {
+			t.Errorf("%s %v: got %q, want %q", c.typ, c.claims, got, c.says)
+		}
+	}
+}
+
 // A fork on CircleCI is another repository, in whatever form its origin comes.
 func TestCircleOrigins(t *testing.T) {
 	for origin, want := range map[string]string{

@@ -96,6 +96,20 @@ func WorkloadFromClaims(typ, name, issuerURL string, claims map[string]any) (gat
 	return v.fields(Issuer{Name: name, Type: typ, URL: issuerURL}, claims), nil
 }
 
+// NeverTaken says why a token with these claims would be refused whatever the
+// rules say, "" where it would not, for trying rules out. What claims leave
+// out is taken to be harmless there; a token has to say it.
+func NeverTaken(typ string, claims map[string]any) string {
+	v, ok := vendors()[typ]
+	if !ok || v.refuse == nil {
+		return ""
+	}
+	if _, told := claims[circle+"ssh-rerun"]; typ == "circleci" && !told {
+		return ""
+	}
+	return v.refuse(claims)
+}
+
 // read also wants what a request is bound to, and refuses what is never taken.
 func (v vendor) read(i Issuer, claims map[string]any) (gatekeeper.Workload, error) {
 	for _, name := range v.required {

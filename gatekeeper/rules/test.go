@@ -90,10 +90,13 @@ func (r *Rules) RunTests(read func(issuer string, claims map[string]any) (gateke
 			t.At = now
 		}
 		result := TestResult{Test: t}
-		w, err := read(t.Issuer, t.Claims)
-		if err != nil {
+		switch w, err := read(t.Issuer, t.Claims); {
+		case gatekeeper.CodeOf(err) == gatekeeper.CodeInvalidToken: // refused before any rule is looked at
+			result.Got.Reason = err.Error()
+			result.Diff = t.diff(result.Got)
+		case err != nil:
 			result.Diff, result.Got.Reason = []string{"- a token", "+ no token"}, err.Error()
-		} else {
+		default:
 			result.Got = r.Explain(w, t.Environment, t.At)
 			result.Diff = t.diff(result.Got)
 		}
