@@ -118,7 +118,7 @@ func (p *played) checkAct(t *testing.T, got outcomeOf, export, result string) {
 		t.Error("the log shows the secret")
 	}
 	inEnv := map[string]string{"env": "env has key: yes; region: eu-west-1; outputs have key:", "outputs": "env has key: ; region: ; outputs have key: yes"}[export]
-	for _, want := range []string{"state=approved by=Bob url=" + p.cfg.URL + "/requests/req_", inEnv, "the secret is ***", "the file is -rw-------, its token is ***", "Approved by Bob."} {
+	for _, want := range []string{"state=approved by=Bob url=" + p.cfg.URL + "/requests/req_", inEnv, "the secret is ***", "the file is -rw-------, its token is ***", "Approved by Bob.", `attested: "payloadType":"application/vnd.in-toto+json"`} {
 		if !strings.Contains(got.stdout, want) {
 			t.Errorf("the log lacks %q\n%s", want, got.stdout)
 		}

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,13 +95,26 @@ func (k *keeper) attest(ctx context.Context, r gatekeeper.Request, names []strin
 	return attested(ctx, books{Reader: k.store.Reader()}, r, k.cfg.URL, key, artifacts)
 }
 
+// maxAttested bounds how often one job grows the ledger by asking.
+const maxAttested = 16
+
 func (k *keeper) recordArtifacts(ctx context.Context, r gatekeeper.Request, names []string) error {
-	_, err := k.store.Update(ctx, r.ID, func(old gatekeeper.Request, at time.Time) (gatekeeper.Change, error) {
+	times, before, err := k.attestedBefore(ctx, r.ID, names)
+	if err != nil {
+		return err
+	}
+	if times >= maxAttested && !before {
+		return gatekeeper.Errorf(gatekeeper.CodeExpired, "the job had artifacts attested %d times already; name all of them at once", times)
+	}
+	_, err = k.store.Update(ctx, r.ID, func(old gatekeeper.Request, at time.Time) (gatekeeper.Change, error) {
 		if err := attest.Refusal(old); err != nil {
 			return gatekeeper.Change{}, err
 		}
 		if old.Lapsed(at) {
 			return gatekeeper.Change{}, gatekeeper.Errorf(gatekeeper.CodeExpired, "the approval could be used until %s; open a new request", old.RedeemBefore.UTC().Format(time.RFC3339))
+		}
+		if before {
+			return gatekeeper.Change{}, nil // asked again, e.g. after an answer was lost
 		}
 		w := old.Workload
 		return gatekeeper.Change{Events: []gatekeeper.Event{{
@@ -108,6 +123,22 @@ func (k *keeper) recordArtifacts(ctx context.Context, r gatekeeper.Request, name
 		}}}, nil
 	})
 	return err
+}
+
+// attestedBefore counts what was attested for a request, and says whether the
+// same artifacts were.
+func (k *keeper) attestedBefore(ctx context.Context, id string, names []string) (times int, same bool, err error) {
+	err = books{Reader: k.store.Reader()}.OfRequest(ctx, id, func(l ledger.Leaf) error {
+		if l.Type != string(gatekeeper.EventRequestAttested) || l.Pruned() {
+			return nil
+		}
+		var e struct{ Data struct{ Artifacts []string } }
+		times++
+		err := json.Unmarshal(l.Body, &e)
+		same = same || slices.Equal(e.Data.Artifacts, names)
+		return err
+	})
+	return times, same, err
 }
 
 func verifyAttestation(w world, c *cli.Context) error {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 )
 
 // A step keeps what was approved; whoever deploys demands it with the public
@@ -47,6 +50,38 @@ func TestAttestation(t *testing.T) {
 	}
 	if !strings.Contains(story, "request.attested") || !strings.Contains(story, image) {
 		t.Error("what was attested is not in the ledger")
+	}
+	p.verified(t)
+}
+
+// A job that asks again is answered again, and grows the ledger once; it
+// cannot fill it.
+func TestAttestationsAreBounded(t *testing.T) {
+	p := play(t, nil)
+	id := p.approved(t)
+	r, err := p.svc.store.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(i int) error {
+		_, err := p.svc.keeper.attest(t.Context(), r, []string{fmt.Sprintf("x@sha256:%064x", i)})
+		return err
+	}
+	for i := range maxAttested {
+		for range 2 {
+			if err := ask(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := ask(0); err != nil {
+		t.Error("what was attested before:", err)
+	}
+	if err := ask(maxAttested); gatekeeper.CodeOf(err) != gatekeeper.CodeExpired {
+		t.Errorf("one too many: %v", err)
+	}
+	if n := strings.Count(p.mustAudit(t, "export"), `"type":"request.attested","subject"`); n != maxAttested {
+		t.Errorf("%d events", n)
 	}
 	p.verified(t)
 }

@@ -20,7 +20,13 @@ func auditExport(w world, c *cli.Context, b books) error {
 	if err != nil {
 		return cli.Exit(said(err), exitUsage)
 	}
-	return b.Leaves(c.Context, 0, func(l ledger.Leaf) error {
+	first := int64(0)
+	if !since.IsZero() {
+		if first, err = b.FirstAt(c.Context, since.UnixNano()); err != nil {
+			return cli.Exit(said(err), exitFailed)
+		}
+	}
+	return b.Leaves(c.Context, first, func(l ledger.Leaf) error {
 		if l.Time.Before(since) {
 			return nil
 		}
