@@ -107,6 +107,21 @@ func messages() map[string]struct {
 	}
 	add("redeemed", redeemed, page)
 
+	living := approved()
+	living.Redemptions = []gatekeeper.Redemption{
+		{ID: "red_1", Job: "job:501", Credential: "deploy", State: gatekeeper.RedemptionSucceeded, At: start().Add(5 * time.Minute), ExpiresAt: start().Add(time.Hour)},
+		{ID: "red_2", Job: "job:501", Credential: "kv", State: gatekeeper.RedemptionSucceeded, At: start().Add(5 * time.Minute), ExpiresAt: start().Add(time.Hour)},
+	}
+	add("redeemed-living", living, page)
+
+	taken := living
+	taken.Redemptions = slices.Clone(living.Redemptions)
+	taken.Votes = append(slices.Clone(living.Votes), vote("U0CAROL", "Carol", gatekeeper.RevokeCredentials, 6*time.Minute))
+	taken.TakenBack = &gatekeeper.TakenBack{By: gatekeeper.Actor{Kind: "person", ID: "slack:U0CAROL", Name: "Carol"}, At: start().Add(6 * time.Minute)}
+	taken.Redemptions[0].Taken = &gatekeeper.Taken{State: gatekeeper.RevocationFailed, Detail: "AWS revokes no session by itself", Todo: "aws iam put-role-policy \\\n  --policy-document '{<!channel>}'"}
+	taken.Redemptions[1].Taken = &gatekeeper.Taken{State: gatekeeper.RevocationDone, Detail: "Vault revoked the token"}
+	add("credentials-revoked", taken, page)
+
 	denied := ended(gatekeeper.Denied)
 	denied.Votes = []gatekeeper.Vote{vote("U0CAROL", "Carol", gatekeeper.Deny, 5*time.Minute)}
 	denied.DenyReason = "Not on a Friday"
@@ -197,6 +212,8 @@ func TestButtonsFollowTheState(t *testing.T) {
 			want = []string{actionApprove, actionDeny, actionDetails}
 		case name == "approved":
 			want = []string{actionRevoke, actionDetails}
+		case name == "redeemed-living", name == "credentials-revoked": // what failed may be asked for once more
+			want = []string{actionRevokeCredentials, actionDetails}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
@@ -230,7 +247,10 @@ func TestLimits(t *testing.T) {
 		r.Rule.Approval.Groups = append(r.Rule.Approval.Groups, gatekeeper.Group{Name: long, Quorum: 2, Approvers: []gatekeeper.Approver{"slack:S0RELEASE"}})
 		r.Votes = append(r.Votes, vote("U0BOB", long, gatekeeper.Approve, 0), vote("no id", long, gatekeeper.Approve, 0))
 		r.Redemptions = append(r.Redemptions, gatekeeper.Redemption{Job: long, Credential: long, Detail: long, State: gatekeeper.RedemptionFailed})
+		r.Redemptions = append(r.Redemptions, gatekeeper.Redemption{Job: long, Credential: long, Detail: long, State: gatekeeper.RedemptionSucceeded,
+			Taken: &gatekeeper.Taken{State: gatekeeper.RevocationFailed, Detail: long, Todo: long[:1400]}})
 	}
+	r.TakenBack = &gatekeeper.TakenBack{By: gatekeeper.Actor{Kind: "operator", ID: long}, Reason: long}
 	names := slices.Repeat([]string{long}, 50)
 	c := Context{
 		Title: long, More: 5, Compare: "https://x/" + long, Authors: names, Branch: long, ReRunBy: long, Diff: long,

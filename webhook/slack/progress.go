@@ -102,7 +102,10 @@ func handedOut(r gatekeeper.Request, v View) []slackgo.Block {
 		gatekeeper.RedemptionSucceeded: "handed out", gatekeeper.RedemptionFailed: "refused by the cloud",
 		gatekeeper.RedemptionUnknown: "result unknown, see the ledger", gatekeeper.RedemptionIntended: "being handed out",
 	}
-	const most = 5
+	most := maxRedemptions
+	if r.TakenBack != nil {
+		most = maxTaken // what became of each follows
+	}
 	var blocks []slackgo.Block
 	for _, d := range r.Redemptions[max(0, len(r.Redemptions)-most):] {
 		what := fmt.Sprintf("Credentials %s: %s", line(d.Credential, 60), told[d.State])

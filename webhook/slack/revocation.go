@@ -21,9 +21,16 @@ func revokeCredentialsButton(r gatekeeper.Request) *slackgo.ButtonBlockElement {
 			words("Revoke"), words("Keep")).WithStyle(slackgo.StyleDanger))
 }
 
-// maxTodo is how much of what people can paste is shown: a section takes
-// 3,000 characters.
-const maxTodo = 2500
+// maxTodo is how long all that people can paste may be to be shown here: a part
+// of a command must not be pasted, and a message takes about 13,000 characters.
+const maxTodo = 800
+
+// How many redemptions a message lists, and how many beside what became of
+// their revocation.
+const (
+	maxRedemptions = 5
+	maxTaken       = 3
+)
 
 // revocations tells who had the credentials revoked, and what became of each.
 // What people have to do themselves stands there ready to paste, as literal
@@ -39,11 +46,11 @@ func revocations(r gatekeeper.Request, v View) []slackgo.Block {
 		by = escape(by)
 	}
 	blocks := []slackgo.Block{section(markup("*Credentials revoked* by " + by + ", " + date(r.TakenBack.At) + "."))}
-	if reason := lines(r.TakenBack.Reason, maxReason); reason != "" {
+	if reason := lines(r.TakenBack.Reason, 200); reason != "" {
 		blocks = append(blocks, section(words("“"+reason+"”")))
 	}
-	const most = 5
-	for _, d := range r.Redemptions[max(0, len(r.Redemptions)-most):] {
+	room := maxTodo
+	for _, d := range r.Redemptions[max(0, len(r.Redemptions)-maxTaken):] {
 		if d.Taken == nil || d.State == gatekeeper.RedemptionFailed {
 			continue
 		}
@@ -52,10 +59,15 @@ func revocations(r gatekeeper.Request, v View) []slackgo.Block {
 		}[d.Taken.State]
 		what := line(d.Credential, 60) + ": " + told
 		if d.Taken.Detail != "" {
-			what += ". " + line(d.Taken.Detail, 300)
+			what += ". " + line(d.Taken.Detail, 120)
 		}
 		blocks = append(blocks, small(words(what)))
-		if d.Taken.Todo != "" && !v.Short {
+		switch {
+		case d.Taken.Todo == "":
+		case v.Short || width(d.Taken.Todo) > room:
+			blocks = append(blocks, small(words("What to do, ready to paste: gatekeeper audit show "+line(r.ID, 80))))
+		default:
+			room -= width(d.Taken.Todo)
 			blocks = append(blocks, section(words(lines(d.Taken.Todo, maxTodo))))
 		}
 	}
