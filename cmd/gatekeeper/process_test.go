@@ -160,3 +160,39 @@ func TestProcessKeepsNothingElsewhere(t *testing.T) {
 		t.Error("a link was followed")
 	}
 }
+
+// While the gatekeeper is out of reach a session is used on for as long as it
+// lives, and the SDK is not kept waiting.
+func TestCredentialProcessWithoutGatekeeper(t *testing.T) {
+	path := binary(t)
+	s, err := newStage(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	s.rules(strings.Replace(stageRules, "approval:\n      approvers: [slack:S0RELEASE]", "approval: none", 1))
+	_, stop, err := s.serve(t.Context(), newSilent())
+	if err != nil {
+		t.Fatal(err)
+	}
+	temp := t.TempDir()
+	for name, value := range s.jobEnv(nil) {
+		t.Setenv(name, value)
+	}
+	t.Setenv("RUNNER_TEMP", temp)
+	first, err := fromProfile(t.Context(), t, path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	age(t, temp, 2*time.Minute)
+	if got, err := fromProfile(t.Context(), t, path, "--timeout 300ms"); err != nil || got.AccessKeyID != first.AccessKeyID {
+		t.Fatalf("%v", err)
+	}
+	age(t, temp, -time.Minute)
+	if _, err := fromProfile(t.Context(), t, path, "--timeout 300ms"); err == nil {
+		t.Fatal("a session that ended was handed out")
+	}
+}

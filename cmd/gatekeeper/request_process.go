@@ -13,6 +13,9 @@ const (
 	// refreshBefore is how long a session has to live yet to be handed out
 	// again. SDKs ask 5 to 15 minutes ahead, and take one that lives on.
 	refreshBefore = 5 * time.Minute
+	// renewWithin is how long a session that still lives may take to be renewed:
+	// SDKs wait a minute at most, and the old one is better than none.
+	renewWithin = 20 * time.Second
 	// usableFor is how long it has to live to be better than an error.
 	usableFor = 15 * time.Second
 )
@@ -31,16 +34,18 @@ func (s *step) process(ctx context.Context) error {
 	}
 	defer done()
 	had, ok := cache.read()
-	if left := time.Until(had.Credential.ExpiresAt); ok && left > refreshBefore {
+	left := time.Until(had.Credential.ExpiresAt)
+	if ok && left > refreshBefore {
 		return s.deliver.toProcess(had.Credential)
 	}
-	got, exit := s.renewed(ctx, had)
-	if exit != nil {
-		if ok && time.Until(had.Credential.ExpiresAt) > usableFor {
-			s.progress.say("The session cannot be renewed (%v); the one that lives until %s is used on.", exit, had.Credential.ExpiresAt.Format(time.RFC3339))
+	var got kept
+	if ok && left > usableFor {
+		if got, err = s.renewed(ctx, had, min(s.timeout, renewWithin)); err != nil {
+			s.progress.say("The session cannot be renewed (%v); the one that lives until %s is used on.", said(err), had.Credential.ExpiresAt.Format(time.RFC3339))
 			return s.deliver.toProcess(had.Credential)
 		}
-		return exit
+	} else if got, err = s.again(ctx, had); err != nil {
+		return err
 	}
 	if err := cache.write(got); err != nil {
 		s.progress.say("The session cannot be kept (%v), so the next run spends another redemption.", err)
@@ -48,21 +53,29 @@ func (s *step) process(ctx context.Context) error {
 	return s.deliver.toProcess(got.Credential)
 }
 
-// renewed redeems the request of the session before once more, and asks anew
-// where that gives nothing.
-func (s *step) renewed(ctx context.Context, had kept) (kept, error) {
+// renewed redeems the request of the session before once more.
+func (s *step) renewed(ctx context.Context, had kept, within time.Duration) (kept, error) {
+	taking, done := context.WithTimeout(ctx, within)
+	defer done()
+	credential, err := s.take(taking, had.Request, api.Spec{Name: had.Name, SubjectTokenAudience: had.Audience})
+	if err != nil {
+		return kept{}, err
+	}
+	had.Credential = credential
+	return had, nil
+}
+
+// again obtains a session where none lives: by the request of the one before,
+// or by asking anew.
+func (s *step) again(ctx context.Context, had kept) (kept, error) {
 	if had.Request != "" {
-		taking, done := context.WithTimeout(ctx, redeemAtLeast)
-		defer done()
-		spec := api.Spec{Name: had.Name, SubjectTokenAudience: had.Audience}
-		credential, err := s.take(taking, had.Request, spec)
+		got, err := s.renewed(ctx, had, s.timeout)
 		switch gatekeeper.CodeOf(err) {
 		case "":
-			had.Credential = credential
-			return had, nil
+			return got, nil
 		case gatekeeper.CodeExpired, gatekeeper.CodeNotFound:
 		default:
-			return had, s.failed(ctx, err)
+			return kept{}, s.failed(ctx, err)
 		}
 	}
 	r, credentials, err := s.obtain(ctx)

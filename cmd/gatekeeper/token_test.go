@@ -295,3 +295,39 @@ func (s *stage) rules(text string) {
 		panic(err)
 	}
 }
+
+// One approval for credentials of every kind: a standard client takes each by
+// its audience, and each answer says what it is and how it is used.
+func TestTokenExchangeOfEachKind(t *testing.T) {
+	p := play(t, func(s *stage) { rise(t, s) })
+	client := func(audience string) *clientcredentials.Config {
+		c := p.standardClient(func(v url.Values) { v.Del("cloud_token"); v.Set("audience", audience) })
+		c.Scopes = []string{"environment:production", "credential:aws", "credential:gcp", "credential:azure", "credential:vault", "credential:github", "credential:cluster"}
+		return c
+	}
+	if _, err := client("gcp").Token(t.Context()); errorOf(t, err) != "authorization_pending" {
+		t.Fatal(err)
+	}
+	if err := p.decide(t.Context(), p.asked(t), "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	waiting := context.WithValue(t.Context(), oauth2.HTTPClient, &http.Client{Transport: patient{}})
+	const standard = "urn:ietf:params:oauth:token-type:"
+	for audience, want := range map[string][2]string{
+		"aws": {"urn:gatekeeper:token-type:aws-session", "N_A"}, "gcp": {standard + "access_token", "Bearer"}, "azure": {standard + "access_token", "Bearer"},
+		"vault": {"urn:gatekeeper:token-type:vault-token", "N_A"}, "github": {standard + "access_token", "Bearer"}, "cluster": {standard + "jwt", "Bearer"},
+	} {
+		token, err := client(audience).Token(waiting)
+		if err != nil {
+			t.Errorf("%s: %v", audience, err)
+			continue
+		}
+		kind := token.Extra("credential").(map[string]any)["name"]
+		if token.AccessToken == "" || token.TokenType != want[1] || token.Extra("issued_token_type") != want[0] || kind != audience || !token.Expiry.After(time.Now()) {
+			t.Errorf("%s: %v %v, %v until %s", audience, token.TokenType, token.Extra("issued_token_type"), kind, token.Expiry)
+		}
+	}
+	if n := p.askedTimes(); n != 1 {
+		t.Errorf("people were asked %d times", n)
+	}
+}
