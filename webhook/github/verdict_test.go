@@ -211,3 +211,27 @@ func TestCallbackURLIsNeverFollowed(t *testing.T) {
 		t.Errorf("asked %v, want the configured API alone", where.hosts)
 	}
 }
+
+// Enterprise Server has its API at a path, and people see it at the host.
+func TestEnterpriseServer(t *testing.T) {
+	box, _ := waits(t, nil)
+	client, err := github.New(github.Options{APIURL: box.EnterpriseURL(), AppID: githubbox.AppID, PrivateKey: box.PrivateKey()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := client.Deployment(t.Context(), production())
+	if err != nil || w.RunURL != strings.TrimSuffix(box.URL(), "/")+"/acme/payments/actions/runs/7001/attempts/1" {
+		t.Errorf("%s, %v", w.RunURL, err)
+	}
+	d := &door{memory: &memory{requests: []gatekeeper.Request{decided(gatekeeper.Approved)}}}
+	p, err := github.NewProtection(github.ProtectionOptions{Client: client, Gate: d, Memory: d.memory, PublicURL: "https://gatekeeper.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Handlers()[gatekeeper.WorkVerdict](t.Context(), gatekeeper.Work{Key: "req_1"}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(box.Reports("acme/payments", 7001)); n != 1 {
+		t.Errorf("GitHub was told %d times", n)
+	}
+}

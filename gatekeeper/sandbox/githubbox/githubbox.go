@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"time"
 )
@@ -82,12 +83,22 @@ func New() (*GitHub, error) {
 	for _, register := range []func(){g.appCalls, g.actionCalls, g.codeCalls, g.checkCalls, g.objectCalls, g.requestCalls, g.teamCalls} {
 		register()
 	}
-	g.server = httptest.NewServer(g.mux)
+	enterprise := http.StripPrefix("/api/v3", g.mux)
+	g.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/v3/") {
+			enterprise.ServeHTTP(w, r)
+			return
+		}
+		g.mux.ServeHTTP(w, r)
+	}))
 	return g, nil
 }
 
 // URL is the API's base, with a slash at its end.
 func (g *GitHub) URL() string { return g.server.URL + "/" }
+
+// EnterpriseURL is the same API where Enterprise Server has it.
+func (g *GitHub) EnterpriseURL() string { return g.server.URL + "/api/v3/" }
 
 // Close stops it.
 func (g *GitHub) Close() { g.server.Close() }
