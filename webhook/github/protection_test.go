@@ -104,7 +104,7 @@ func TestProtectionRulePayloads(t *testing.T) {
 	plain := gatekeeper.DeploymentRef{Repository: "acme/payments", RunID: "7001", Environment: "production", Via: "github.deployment_protection_rule"}
 	ref := func(name string) *gatekeeper.DeploymentRef { r := plain; r.Ref = name; return &r }
 	odd := plain
-	odd.Environment = "Produktion/eu 1 – ünï"
+	odd.Environment = "Europa/west 1 – ünï"
 	wants := map[string]*gatekeeper.DeploymentRef{ // nil: the sweep looks
 		"github": &plain, "ghes": &plain, "data_residency": &plain, "with_ref": ref("refs/heads/main"), "with_full_deployment_ref": ref("refs/tags/v1.2"),
 		"no_deployment": &plain, "nulls": &plain, "environment_in_deployment": &plain, "no_installation": &plain, "odd_environment": &odd,
