@@ -40,6 +40,7 @@ type keySet struct {
 	keys    map[string]publicKey // by kid
 	fetched time.Time            // the last good fetch
 	tried   time.Time            // the last fetch
+	under   bool                 // a fetch is under way
 }
 
 type publicKey struct {
@@ -71,8 +72,9 @@ func (s *keySet) get(ctx context.Context, kid, alg string) (publicKey, error) {
 	return key, nil
 }
 
-// look is what is known of a key, the age of the set, and whether the
-// cool-down since the last fetch is over.
+// look is what is known of a key, the age of the set, and whether asking for
+// keys makes sense: the cool-down since the last fetch is over, or a fetch is
+// under way, whose keys one can wait for.
 func (s *keySet) look(kid string) (key publicKey, known bool, age time.Duration, mayFetch bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +84,7 @@ func (s *keySet) look(kid string) (key publicKey, known bool, age time.Duration,
 	if !s.fetched.IsZero() {
 		age = now.Sub(s.fetched)
 	}
-	return key, known, age, s.tried.IsZero() || now.Sub(s.tried) >= keysCooldown
+	return key, known, age, s.under || s.tried.IsZero() || now.Sub(s.tried) >= keysCooldown
 }
 
 // refresh fetches for everybody who waits. It is not bound to the caller that
@@ -92,7 +94,8 @@ func (s *keySet) refresh(ctx context.Context) error {
 		if _, _, _, may := s.look(""); !may {
 			return nil, nil // another flight landed meanwhile
 		}
-		s.mark()
+		s.mark(true)
+		defer s.mark(false)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
 		body, err := s.fetch(ctx)
@@ -109,10 +112,13 @@ func (s *keySet) refresh(ctx context.Context) error {
 	}
 }
 
-func (s *keySet) mark() {
+// mark says that a fetch begins, or ended.
+func (s *keySet) mark(under bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tried = s.now()
+	if s.under = under; under {
+		s.tried = s.now()
+	}
 }
 
 // replace takes a new set; an empty or broken one never replaces a good one.
