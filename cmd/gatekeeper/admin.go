@@ -48,7 +48,7 @@ func (m *metrics) call(route string, status int, d time.Duration) {
 // adminHandler is for operators: liveness, readiness, metrics.
 func (s *service) adminHandler() http.Handler {
 	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "gatekeeper_work_waiting", Help: "Work that waits or runs: messages, expiries, clicks.",
+		Name: "gatekeeper_work_waiting", Help: "Work that is due or in hand: messages, clicks, verdicts, reminders.",
 	}, s.waitingWork))
 	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gatekeeper_slack_way_in", Help: "1 while clicks in Slack can reach the gatekeeper, 0 while Socket Mode has no connection.",
@@ -66,11 +66,11 @@ func (s *service) adminHandler() http.Handler {
 func (s *service) waitingWork() float64 {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	queue, err := s.store.Queue(ctx)
+	due, err := s.store.Due(ctx)
 	if err != nil {
 		return -1
 	}
-	return float64(len(queue))
+	return float64(due)
 }
 
 // ready says whether requests can be taken: storage, signing key, rules. Slack

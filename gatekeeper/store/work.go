@@ -135,6 +135,13 @@ type Waiting struct {
 	LastError string
 }
 
+// Due is how much work waits for its turn or is in hand; what is for later
+// does not count.
+func (s *Store) Due(ctx context.Context) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT count(*) FROM work WHERE leased = 1 OR run_at <= ?`, time.Now().UnixNano()).Scan(&n)
+	return n, unavailable(err)
+}
+
 // Queue lists the work that waits or runs, the next first.
 func (s *Store) Queue(ctx context.Context) ([]Waiting, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT kind, key, run_at, attempts, last_error FROM work ORDER BY run_at, kind, key LIMIT 1000`)
