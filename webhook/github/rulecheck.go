@@ -62,7 +62,8 @@ func NewRuleChecks(o RuleChecksOptions) *RuleChecks {
 // Subscriptions are the events that ask for a check.
 func (c *RuleChecks) Subscriptions() Subscriptions {
 	return Subscriptions{
-		"pull_request": {Actions: []string{"opened", "synchronize", "reopened"}, Handle: c.opened},
+		// "edited" is for another base branch; other edits find their check made.
+		"pull_request": {Actions: []string{"opened", "synchronize", "reopened", "edited"}, Handle: c.opened},
 		"check_run":    {Actions: []string{"rerequested"}, Handle: c.again},
 		"check_suite":  {Actions: []string{"rerequested"}, Handle: c.suiteAgain},
 	}

@@ -206,6 +206,23 @@ func TestWhichPullRequests(t *testing.T) {
 	}
 }
 
+// A pull request that turns to the branch in force is checked then.
+func TestAnotherBase(t *testing.T) {
+	r := review(t, githubbox.PullRequest{Base: "next", Files: []string{"g/a.yaml"}}, map[string]githubbox.Entry{"g/a.yaml": {Body: "x"}})
+	if err := r.opened(t); err != nil || len(r.Checks()) != 0 {
+		t.Fatalf("%v, %d checks", err, len(r.Checks()))
+	}
+	r.Request("acme/platform", githubbox.PullRequest{Number: 12, Base: "main", HeadSHA: r.sha, Files: []string{"g/a.yaml"}})
+	for range 2 {
+		if err := r.send(t, "pull_request", "d-2", map[string]any{"action": "edited", "number": 12}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(r.Checks()); n != 1 {
+		t.Errorf("%d checks", n)
+	}
+}
+
 // A missing permission is not tried again and again; an outage is.
 func TestRuleCheckGivesUp(t *testing.T) {
 	r := review(t, githubbox.PullRequest{Files: []string{"g/a.yaml"}}, map[string]githubbox.Entry{"g/a.yaml": {Body: "x"}})
