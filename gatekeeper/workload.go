@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Workload is the CI job that asks, as proven by its verified OIDC token.
@@ -58,6 +59,9 @@ func isBot(actor string) bool { return strings.HasSuffix(actor, "[bot]") }
 // compares them without regard to case. Two names fold to the same string
 // exactly where strings.EqualFold says they are equal.
 func FoldEnvironment(name string) string {
+	if strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return strings.ToLower(name) // the same for ASCII, and what nearly all names are
+	}
 	return strings.Map(func(r rune) rune {
 		least := r
 		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {

@@ -31,6 +31,9 @@ func read(body string, env map[string]string) (string, conf.Faults) {
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
 		"right":             {"name: x\ncount: 3\non: true\nafter: 15m\nat: 2026-12-18T00:00:00Z\nmode: b\nlist: [a, b]\ninner: {x: y}\n", ""},
+		"byte order mark":   {"\uFEFFname: x\n", ""},
+		"CRLF":              {"name: x\r\ncount: 0\r\n", "f.yaml:2:8: error: count"},
+		"runes, not bytes":  {"inner: {é: ü, x: y}\nname: {a: ß, b: c}\n", "f.yaml:1:9: error: é is no key here"},
 		"missing":           {"count: 1\n", "f.yaml:1:1: error: name: is missing"},
 		"empty":             {"name: ''\n", "f.yaml:1:7: error: name: is empty"},
 		"unknown key":       {"name: x\ncuont: 1\n", "f.yaml:2:1: error: cuont is no key here; did you mean count?"},

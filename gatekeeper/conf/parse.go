@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -36,6 +37,7 @@ type Options struct {
 // YAML; the faults say why.
 func Parse(file string, body []byte, o Options) (Value, *Doc) {
 	d := &Doc{file: file, env: o.Env}
+	body = bytes.TrimPrefix(body, []byte("\uFEFF")) // some editors begin files with it
 	if len(body) > maxBytes {
 		d.add(fault{1, 1, structural, fmt.Sprintf("the file has %d bytes; at most %d are taken", len(body), maxBytes)})
 		return Value{doc: d}, d

@@ -1,8 +1,8 @@
 package rules
 
 import (
-	"fmt"
 	"regexp"
+	"strconv"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/conf"
@@ -95,7 +95,7 @@ func (p *parser) name(v conf.Value) string {
 	if where, ok := p.names[name]; ok {
 		v.Fault("a rule %q stands already at %s", name, where)
 	}
-	p.names[name] = fmt.Sprintf("%s:%d", v.File(), v.Line())
+	p.names[name] = v.File() + ":" + strconv.Itoa(v.Line())
 	return name
 }
 
