@@ -287,3 +287,36 @@ func TestDocumentedProofs(t *testing.T) {
 		t.Errorf("something was issued: %d", issued)
 	}
 }
+
+// What rules ask for and the gatekeeper cannot give is told when they load.
+func TestUnmetCredentials(t *testing.T) {
+	aws := func(arn, region string) gatekeeper.CredentialSpec {
+		return gatekeeper.CredentialSpec{AWS: &gatekeeper.AWSSpec{RoleARN: arn, Region: region}}
+	}
+	const here, china = "arn:aws:iam::111122223333:role/x", "arn:aws-cn:iam::111122223333:role/x"
+	hub := gatekeeper.CredentialSpec{GitHub: &gatekeeper.GitHubSpec{}}
+	for _, c := range []struct {
+		cfg  config
+		spec gatekeeper.CredentialSpec
+		want string
+	}{
+		{config{}, hub, "set github.app_id"},
+		{config{GitHub: &githubConfig{}}, hub, ""},
+		{config{}, aws(here, ""), "set aws.region"},
+		{config{}, aws(here, "eu-west-1"), ""},
+		{config{Clouds: cloudsConfig{AWSRegion: "eu-west-1"}}, aws(here, ""), ""},
+		{config{Clouds: cloudsConfig{AWSRegion: "eu-west-1"}}, aws(china, ""), "another partition"},
+		{config{Clouds: cloudsConfig{AWSRegion: "eu-west-1"}}, aws(china, "cn-north-1"), ""},
+		{config{}, gatekeeper.CredentialSpec{OIDC: &gatekeeper.OIDCSpec{}}, ""},
+	} {
+		if got := c.cfg.unmet(c.spec); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%+v: %q, want %q", c.spec, got, c.want)
+		}
+	}
+	p := play(t, func(s *stage) { rise(t, s); s.cfg.GitHub, s.cfg.Clouds.AWSRegion = nil, "" })
+	for _, name := range []string{"github", "aws"} {
+		if !strings.Contains(p.log.String(), `"rule":"payments-production","credential":"`+name+`","why":"it needs`) {
+			t.Errorf("%s is not told: %s", name, p.log)
+		}
+	}
+}

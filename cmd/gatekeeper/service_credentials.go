@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/rules"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
 	"github.com/gatekeeper-ci/gatekeeper/sts"
 	"github.com/gatekeeper-ci/gatekeeper/sts/aws"
@@ -71,4 +73,31 @@ func (v vaultConfig) token() (string, error) {
 	}
 	body, err := os.ReadFile(v.TokenFile)
 	return strings.TrimSpace(string(body)), err
+}
+
+// warnUnmet tells what rules ask for and this gatekeeper is not configured to
+// give, before a job learns it.
+func (s *service) warnUnmet(set *rules.Rules) {
+	set.Each(func(r gatekeeper.Rule) {
+		for _, spec := range r.Credentials {
+			if why := s.cfg.unmet(spec); why != "" {
+				s.log.Warn("a credential of the rules cannot be obtained as this gatekeeper is configured", "rule", r.Name, "credential", spec.Name, "why", why)
+			}
+		}
+	})
+}
+
+// unmet says what a credential needs and is not there; "": nothing.
+func (c config) unmet(spec gatekeeper.CredentialSpec) string {
+	switch region := c.Clouds.AWSRegion; {
+	case spec.GitHub != nil && c.GitHub == nil:
+		return "it needs the gatekeeper's GitHub App; set github.app_id and github.private_key_file"
+	case spec.AWS == nil || spec.AWS.Region != "":
+		return ""
+	case region == "":
+		return "it needs a region; set aws.region, or region in the credential"
+	case !strings.HasPrefix(spec.AWS.RoleARN, "arn:"+gatekeeper.AWSPartition(region)+":"):
+		return "aws.region " + region + " is of another partition than the role; name a region in the credential"
+	}
+	return ""
 }

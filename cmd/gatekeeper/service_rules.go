@@ -155,6 +155,7 @@ func (s *service) putInForce(ctx context.Context, set *rules.Rules, faults conf.
 // enforce swaps the set; fault says why it is not what the source holds.
 func (s *service) enforce(set *rules.Rules, got ruleFiles, fault string) {
 	s.live.Swap(set)
+	s.warnUnmet(set)
 	s.rules.mu.Lock()
 	s.rules.fault, s.rules.commit = fault, got.Commit
 	s.rules.mu.Unlock()
