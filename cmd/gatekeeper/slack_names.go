@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/rules"
+	"github.com/gatekeeper-ci/gatekeeper/webhook/github"
 	"github.com/gatekeeper-ci/gatekeeper/webhook/slack"
 )
 
@@ -18,7 +19,7 @@ func (c config) slackOptions() slack.Options {
 }
 
 // slackNames gathers what the configuration and its rules name in Slack.
-func (c config) slackNames(context.Context) (slack.Names, error) {
+func (c config) slackNames(ctx context.Context) (slack.Names, error) {
 	n := slack.Names{Channels: map[string][]string{}, Groups: map[string][]string{}, Users: map[string][]string{}}
 	if c.Slack.Channel != "" {
 		note(n.Channels, c.Slack.Channel, "slack.channel")
@@ -28,7 +29,15 @@ func (c config) slackNames(context.Context) (slack.Names, error) {
 			note(n.Users, p.Slack, "people")
 		}
 	}
-	set, faults := rules.Load(c.Rules, rules.Options{})
+	source, err := c.rulesSource()
+	if err != nil {
+		return n, err
+	}
+	got, err := source.read(ctx)
+	if err != nil {
+		return n, fmt.Errorf("the rules cannot be read, so it is not known whom they name: %w", err)
+	}
+	set, faults := rules.Parse(got.Files, rules.Options{})
 	if err := faults.Err(); err != nil {
 		return n, fmt.Errorf("the rules have faults, so it is not known whom they name:\n%w", err)
 	}
@@ -42,6 +51,18 @@ func (c config) slackNames(context.Context) (slack.Names, error) {
 		}
 	})
 	return n, nil
+}
+
+// rulesSource is where the service would read its rules.
+func (c config) rulesSource() (rulesSource, error) {
+	if c.RulesAt == nil {
+		return disk(c.Rules), nil
+	}
+	client, err := github.New(c.githubOptions())
+	if err != nil {
+		return nil, err
+	}
+	return repository{github.NewFiles(client, *c.RulesAt)}, nil
 }
 
 func note(m map[string][]string, id, where string) {

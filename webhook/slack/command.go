@@ -114,7 +114,7 @@ func (s *Slack) waiting(in gatekeeper.Inbox, t typed, most int) ephemeral {
 	elsewhere := 0
 	for _, o := range in.Others {
 		if s.askedIn(o.Request) == t.Channel || o.Mine {
-			here = append(here, "• "+s.brief(o.Request)+": "+escape(line(o.Why, 120)))
+			here = append(here, "• "+s.brief(o.Request)+": "+whyNot(in.Person, o))
 		} else {
 			elsewhere++
 		}

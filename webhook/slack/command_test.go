@@ -44,7 +44,7 @@ func TestCommandsByEachWay(t *testing.T) {
 		if votes := b.gate.requests["req_1"].Votes; len(votes) != 1 || votes[0].Via != "slack.command" || !strings.Contains(whispered(box, "U0BOB"), "Your vote counts") {
 			t.Errorf("%+v, told %q: %s", votes, whispered(box, "U0BOB"), b.log)
 		}
-		if m := typing(t, box, "U0BOB", "C0PAYMENTS", "/gatekeeper PENDING "); !strings.Contains(said(m), "No requests wait for you") || !strings.Contains(said(m), "already counted") {
+		if m := typing(t, box, "U0BOB", "C0PAYMENTS", "/gatekeeper PENDING "); !strings.Contains(said(m), "No requests wait for you") || !strings.Contains(said(m), "you approved; 1 more approval is needed") {
 			t.Errorf("afterwards Bob sees %q", said(m))
 		}
 		for _, text := range []string{"show req_1", "show `req_1`", "show https://gatekeeper.example.com/requests/req_1"} {

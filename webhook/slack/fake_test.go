@@ -375,7 +375,7 @@ func (g *doorman) Decide(w gatekeeper.Workload, _ string, _ time.Time) gatekeepe
 	defer g.mu.Unlock()
 	for _, r := range g.requests {
 		if r.Workload.RunID == w.RunID {
-			return gatekeeper.Decision{Outcome: gatekeeper.NeedApproval, Rule: &r.Rule}
+			return gatekeeper.Decision{Outcome: gatekeeper.NeedApproval, Rule: &r.Rule, BreakGlass: r.BreakGlass}
 		}
 	}
 	return gatekeeper.Decision{}

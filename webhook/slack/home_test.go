@@ -57,7 +57,7 @@ func TestHomeByEachWay(t *testing.T) {
 			t.Errorf("%+v: %s", votes, b.log)
 		}
 		v, _ := box.Home("U0BOB")
-		if strings.Contains(toJSON(t, v.Buttons()), "req_1") || !strings.Contains(v.Words(), "already counted") {
+		if strings.Contains(toJSON(t, v.Buttons()), "req_1") || !strings.Contains(v.Words(), "you approved; 1 more approval is needed") {
 			t.Errorf("after his click Bob sees %s", v.Words())
 		}
 		clickHome(t, b, box, "U0BOB", actionDeny, "req_2")
@@ -70,6 +70,46 @@ func TestHomeByEachWay(t *testing.T) {
 		}
 		if v, _ := box.Home("U0BOB"); !strings.Contains(v.Words(), "Decided lately") || !strings.Contains(v.Words(), "*Denied* by") {
 			t.Errorf("after the denial Bob sees %s", v.Words())
+		}
+	})
+}
+
+// In an emergency the glass is broken from a home tab or a private answer as
+// well, and only those whom the rules name are offered it.
+func TestBreakGlassByEachWay(t *testing.T) {
+	everyWay(t, func(t *testing.T, b *bench, box *slackbox.Workspace) {
+		for _, id := range []string{"req_1", "req_2"} {
+			b.open(id, func(r *gatekeeper.Request) {
+				r.Workload.RunID = "70" + id[4:]
+				r.Rule.Approval.Groups[0].Quorum = 3
+				r.BreakGlass = &gatekeeper.BreakGlass{Group: gatekeeper.Group{Name: "break-glass", Approvers: []gatekeeper.Approver{"slack:S0ONCALL"}, Quorum: 1}}
+			})
+		}
+		if v := homeOfUser(t, b, box, "U0BOB"); strings.Contains(toJSON(t, v.Buttons()), actionBreakGlass) {
+			t.Error("Bob, who is not on call, is offered to break the glass")
+		}
+		homeOfUser(t, b, box, "U0CAROL")
+		clickHome(t, b, box, "U0CAROL", actionBreakGlass, "req_1")
+		reason := slackbox.Submission{User: "U0CAROL", Values: map[string]string{blockInput: "Checkout is down"}}
+		if _, err := box.SubmitModal(t.Context(), reason); err != nil {
+			t.Fatal(err)
+		}
+		b.settle(2)
+		m := typing(t, box, "U0CAROL", "C0PAYMENTS", "/gatekeeper show req_2")
+		if d, err := box.Click(t.Context(), slackbox.Click{User: "U0CAROL", TS: m.TS, ActionID: actionBreakGlass}); err != nil || !d.Acked() {
+			t.Fatalf("%+v %v", d, err)
+		}
+		if err := b.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := box.SubmitModal(t.Context(), reason); err != nil {
+			t.Fatal(err)
+		}
+		b.settle(2)
+		for id, via := range map[string]string{"req_1": viaHome, "req_2": viaCommand} {
+			if r := b.gate.requests[id]; r.State != gatekeeper.Approved || !r.BrokenGlass || r.Votes[0].Via != via || r.Votes[0].Reason != "Checkout is down" {
+				t.Errorf("%s: %s %+v: %s", id, r.State, r.Votes, b.log)
+			}
 		}
 	})
 }

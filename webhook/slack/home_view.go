@@ -84,13 +84,28 @@ func (s *Slack) elsewhere(in gatekeeper.Inbox) []slackgo.Block {
 	var list []string
 	for _, o := range in.Others {
 		if o.Mine && len(list) < homeOthers {
-			list = append(list, "• "+s.brief(o.Request)+": "+escape(line(o.Why, 160)))
+			list = append(list, "• "+s.brief(o.Request)+": "+whyNot(in.Person, o))
 		}
 	}
 	if len(list) == 0 {
 		return nil
 	}
 	return []slackgo.Block{slackgo.NewHeaderBlock(words("Waiting for others")), section(markup(fit(list, 2500)))}
+}
+
+// whyNot says why a request waits for others: a vote of theirs that counted is
+// no refusal.
+func whyNot(p gatekeeper.Person, o gatekeeper.InboxItem) string {
+	missing := 0
+	for _, g := range o.Request.Progress() {
+		missing += g.Missing
+	}
+	for _, v := range o.Request.ApprovedBy() {
+		if v.Person.Slack == p.Slack {
+			return "you approved; " + amount(missing, "more approval is needed", "more approvals are needed")
+		}
+	}
+	return escape(line(o.Why, 160))
 }
 
 func (s *Slack) recent(in gatekeeper.Inbox) []slackgo.Block {
