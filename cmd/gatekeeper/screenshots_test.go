@@ -3,14 +3,15 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/chromium"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
 
 var updateScreenshots = flag.Bool("update-screenshots", false, "make the pictures of docs/slack.md anew, by the real service and the sandbox's Slack")
@@ -72,40 +73,71 @@ func (s *studio) shoot(name string) {
 
 func takePictures(t *testing.T) {
 	s := &studio{t: t, ctx: chromium.Start(t), played: play(t, func(s *stage) {
-		rules := strings.Replace(stageRules, "[slack:S0RELEASE]", "[slack:S0RELEASE]\n      quorum: 2", 1)
-		if err := os.WriteFile(s.cfg.Rules, []byte(rules), 0o600); err != nil {
+		if err := os.WriteFile(s.cfg.Rules, []byte(walkRules), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	})}
-	done := s.step(t, nil, "--reason", "Release 1.2: the new checkout, and refunds in local currency")
-	m := s.asked(t)
-	s.visit("U0BOB", "C0DEPLOYS", 1000, 640)
-	look(t, s.ctx, chromedp.WaitVisible(`[data-action-id=gatekeeper_approve]`))
+	s.request()
+	w := &walk{*s}
+	w.digestPicture()
+	w.escalationPicture()
+}
+
+// request is one request, from the question to how it ended.
+func (s *studio) request() {
+	done := s.step(s.t, nil, "--reason", "Release 1.2: the new checkout, and refunds in local currency")
+	m := s.asked(s.t)
+	s.visit("U0BOB", "C0DEPLOYS", 1000, 620)
+	look(s.t, s.ctx, chromedp.WaitVisible(approveButton))
 	s.shoot("slack-request")
-	s.visit("U0EVE", "C0DEPLOYS", 1000, 640)
-	look(t, s.ctx, chromedp.Click(`[data-action-id=gatekeeper_approve]`), chromedp.WaitVisible("[data-ephemeral]"))
+	s.visit("U0EVE", "C0DEPLOYS", 1000, 620)
+	look(s.t, s.ctx, chromedp.Click(approveButton), chromedp.WaitVisible("[data-ephemeral]"))
 	s.shoot("slack-refused")
-	s.visit("U0BOB", "home", 1000, 640)
-	look(t, s.ctx, chromedp.WaitVisible(`#home [data-action-id=gatekeeper_approve]`))
+	s.visit("U0BOB", "home", 1000, 480)
+	look(s.t, s.ctx, chromedp.WaitVisible("#home "+approveButton))
 	s.shoot("slack-home")
 	s.visit("U0BOB", "C0DEPLOYS", 390, 760)
-	look(t, s.ctx, chromedp.Click(`[data-action-id=gatekeeper_deny]`), chromedp.WaitVisible("#modal"),
+	look(s.t, s.ctx, chromedp.Click(denyButton), chromedp.WaitVisible("#modal"),
 		chromedp.SendKeys("#modal textarea", "Not on a Friday: the on-call engineer is on a train"))
 	s.shoot("slack-deny")
-	look(t, s.ctx, chromedp.Click("[data-close]"), chromedp.WaitNotPresent("#modal"))
-	if err := s.decide(t.Context(), m, "U0BOB", "approve"); err != nil {
-		t.Fatal(err)
-	}
-	s.visit("U0CAROL", "C0PAYMENTS", 1000, 640)
-	look(t, s.ctx, chromedp.SendKeys(".composer textarea", "/gatekeeper pending"), chromedp.Click(".composer .send"), chromedp.WaitVisible("[data-ephemeral]"))
+	look(s.t, s.ctx, chromedp.Click("[data-close]"), chromedp.WaitNotPresent("#modal"))
+	s.decided(m, "U0BOB")
+	s.visit("U0CAROL", "C0PAYMENTS", 1000, 620)
+	look(s.t, s.ctx, chromedp.SendKeys(".composer textarea", "/gatekeeper pending"), chromedp.Click(".composer .send"), chromedp.WaitVisible("[data-ephemeral]"))
 	s.shoot("slack-pending")
-	if err := s.decide(t.Context(), m, "U0CAROL", "approve"); err != nil {
-		t.Fatal(err)
-	}
+	s.decided(m, "U0CAROL")
 	if got := <-done; got.code != 0 {
-		t.Fatalf("exit %d\n%s", got.code, got.stderr)
+		s.t.Fatalf("exit %d\n%s", got.code, got.stderr)
 	}
-	s.visit("U0BOB", "C0DEPLOYS", 1000, 640)
-	look(t, s.ctx, chromedp.WaitNotPresent(`[data-action-id=gatekeeper_approve]`))
+	s.visit("U0BOB", "C0DEPLOYS", 1000, 760)
+	look(s.t, s.ctx, chromedp.WaitNotPresent(approveButton))
 	s.shoot("slack-approved")
+}
+
+func (s *studio) decided(m slackbox.Message, user string) {
+	s.t.Helper()
+	if err := s.decide(s.t.Context(), m, user, "approve"); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (w *walk) digestPicture() {
+	for i, reason := range []string{"Nightly build of the shop", "Nightly build of the back office"} {
+		w.step(w.t, map[string]any{"run_id": fmt.Sprint(9001 + i), "environment": "staging"}, "--environment", "staging", "--reason", reason)
+	}
+	w.saying("C0PAYMENTS", "2 requests")
+	w.visit("U0BOB", "C0PAYMENTS", 1000, 700)
+	look(w.t, w.ctx, chromedp.WaitVisible(approveAllButton))
+	w.shoot("slack-digest")
+}
+
+func (w *walk) escalationPicture() {
+	w.step(w.t, map[string]any{"run_id": "9003", "environment": "canary"}, "--environment", "canary", "--reason", "Try the new build")
+	root := w.asked(w.t)
+	w.saying("C0DEPLOYS", "Still waiting for")
+	w.saying("C0DEPLOYS", "Escalated to")
+	look(w.t, w.ctx, chromedp.EmulateViewport(1180, 640, chromedp.EmulateScale(1)),
+		chromedp.Navigate(w.slack.PageURL("U0CAROL", "C0DEPLOYS")+"&thread="+root.TS), chromedp.WaitVisible("#replies"))
+	w.reads("#replies", "Escalated to")
+	w.shoot("slack-escalation")
 }

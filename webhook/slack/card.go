@@ -8,17 +8,17 @@ import (
 )
 
 // card is a request in a list: what somebody who approves many needs to see
-// of each, and its buttons.
-func (s *Slack) card(via string, p gatekeeper.Person, e gatekeeper.InboxItem) []slackgo.Block {
+// of each, and its buttons. names are what its approvers are called.
+func (s *Slack) card(via string, p gatekeeper.Person, e gatekeeper.InboxItem, names map[gatekeeper.Approver]string) []slackgo.Block {
 	r := e.Request
 	blocks := []slackgo.Block{section(markup("*" + s.brief(r) + "*"))}
 	if reason := lines(r.Reason, 240); reason != "" {
 		blocks = append(blocks, section(words("Why: "+reason)))
 	}
 	blocks = append(blocks, small(
-		words(line(r.Workload.Ref, 120)+" at "+line(short(r.Workload.SHA), 70)), words("by "+line(starter(r.Workload, s.People), 80)),
+		words(refName(r.Workload.Ref, 120)+" at "+line(short(r.Workload.SHA), 70)), words("by "+line(starter(r.Workload, s.People), 80)),
 		words("rule "+line(r.Rule.Name, 80)), markup("until "+date(r.ExpiresAt))))
-	blocks = append(blocks, votes(r, View{Short: true})...)
+	blocks = append(blocks, votes(r, View{Short: true, Names: names})...)
 	return append(blocks, s.choices(via, p.Slack, e)...)
 }
 

@@ -105,7 +105,7 @@ func (s *Slack) waiting(in gatekeeper.Inbox, t typed, most int) ephemeral {
 	e := ephemeral{Text: title}
 	e.add(section(markup("*" + title + "*")))
 	for _, item := range in.Waiting[:min(most, len(in.Waiting))] {
-		e.add(s.card(viaCommand, in.Person, item)...)
+		e.add(s.card(viaCommand, in.Person, item, s.remembered(item.Request))...)
 	}
 	if more := len(in.Waiting) - most; more > 0 {
 		e.add(small(words(amount(more, "more request", "more requests") + " in the app's Home tab")))
@@ -157,7 +157,7 @@ func (s *Slack) show(ctx context.Context, t typed, id string) ephemeral {
 // person can use.
 func (s *Slack) whole(t typed, e gatekeeper.InboxItem, short bool) ephemeral {
 	r := e.Request
-	m := Render(r, View{PublicURL: s.PublicURL, Now: s.Clock(), People: s.People, Short: short})
+	m := Render(r, View{PublicURL: s.PublicURL, Now: s.Clock(), People: s.People, Short: short, Names: s.remembered(r)})
 	out := ephemeral{Text: m.Text}
 	for _, b := range m.Blocks {
 		if b.BlockType() != slackgo.MBTAction {

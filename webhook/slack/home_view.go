@@ -50,7 +50,7 @@ func (s *Slack) homeOf(ctx context.Context, p gatekeeper.Person) (view slackgo.H
 			until = n.Until
 			blocks = append(blocks, banner(n)...)
 		}
-		blocks = append(blocks, s.inbox(in)...)
+		blocks = append(blocks, s.inbox(ctx, in)...)
 	}
 	return slackgo.HomeTabViewRequest{Type: slackgo.VTHomeTab, Blocks: slackgo.Blocks{BlockSet: blocks}}, until, nil
 }
@@ -63,13 +63,13 @@ func banner(n homeNotice) []slackgo.Block {
 	return append(blocks, slackgo.NewDividerBlock())
 }
 
-func (s *Slack) inbox(in gatekeeper.Inbox) []slackgo.Block {
+func (s *Slack) inbox(ctx context.Context, in gatekeeper.Inbox) []slackgo.Block {
 	blocks := []slackgo.Block{slackgo.NewHeaderBlock(words("Waiting for you"))}
 	if len(in.Waiting) == 0 {
 		blocks = append(blocks, section(words("Nothing waits for you. 🎉")))
 	}
 	for _, item := range in.Waiting[:min(len(in.Waiting), homeWaiting)] {
-		blocks = append(blocks, s.card(viaHome, in.Person, item)...)
+		blocks = append(blocks, s.card(viaHome, in.Person, item, s.called(ctx, item.Request))...)
 		blocks = append(blocks, slackgo.NewDividerBlock())
 	}
 	if more := len(in.Waiting) - homeWaiting; more > 0 {

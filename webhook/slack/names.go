@@ -39,6 +39,24 @@ func (s *Slack) called(ctx context.Context, r gatekeeper.Request) map[gatekeeper
 	return all
 }
 
+// remembered are the names that are known already, for answers that cannot
+// wait while somebody else asks Slack for them.
+func (s *Slack) remembered(r gatekeeper.Request) map[gatekeeper.Approver]string {
+	if !s.names.mu.TryLock() {
+		return nil
+	}
+	defer s.names.mu.Unlock()
+	all := map[gatekeeper.Approver]string{}
+	for _, g := range r.Rule.Approval.Groups {
+		for _, a := range g.Approvers {
+			if name := s.names.known[a]; name != "" {
+				all[a] = name
+			}
+		}
+	}
+	return all
+}
+
 func (s *Slack) name(ctx context.Context, a gatekeeper.Approver) string {
 	if e, known := s.People.BySlack(a.ID()); known && a.Kind() == gatekeeper.ApproverSlackUser && e.Name != "" {
 		return e.Name
