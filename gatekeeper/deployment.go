@@ -124,7 +124,7 @@ func (r Request) adopt(in Admission, now time.Time) (Request, []Event) {
 	}
 	r.Digest = ApprovalDigest(r, in.Workload)
 	return r, []Event{r.event(EventRequestAdopted, now, workloadActor(in.Workload), map[string]any{
-		"workload": in.Workload, "digest_before": before, "digest": r.Digest, "token_sha256": in.Workload.Token.Hash,
+		"workload": in.Workload, "environment": r.Environment, "digest_before": before, "digest": r.Digest, "token_sha256": in.Workload.Token.Hash,
 		"credentials": credentialNames(in.Credentials),
 	})}
 }

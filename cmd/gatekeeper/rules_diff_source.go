@@ -18,12 +18,18 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// ledger replays what was opened and what was refused, event by event: a
-// ledger of any length is read in little memory.
+// asked are the events of a workload asking. A deployment that GitHub held
+// back is opened by what GitHub tells, and adopted by what the job's token
+// tells: both are replayed, for rules may fit one and not the other.
+func asked(t gatekeeper.EventType) bool {
+	return t == gatekeeper.EventRequestOpened || t == gatekeeper.EventRequestRefused || t == gatekeeper.EventRequestAdopted
+}
+
+// ledger replays what was asked, event by event: a ledger of any length is
+// read in little memory.
 func (d *differ) ledger(_ world, c *cli.Context, b books) error {
 	return b.Leaves(c.Context, 0, func(l ledger.Leaf) error {
-		kind := gatekeeper.EventType(l.Type)
-		if l.Time.Before(d.since) || kind != gatekeeper.EventRequestOpened && kind != gatekeeper.EventRequestRefused {
+		if l.Time.Before(d.since) || !asked(gatekeeper.EventType(l.Type)) {
 			return nil
 		}
 		if len(l.Body) == 0 {
@@ -33,6 +39,9 @@ func (d *differ) ledger(_ world, c *cli.Context, b books) error {
 		a, err := askingOf(l)
 		if err != nil {
 			return cli.Exit(fmt.Sprintf("event %d cannot be read (%v); run `gatekeeper audit verify`", l.Index, err), exitFailed)
+		}
+		if a.Environment == "" { // adopted by an older version, which did not say it
+			return nil
 		}
 		return d.add(a)
 	})

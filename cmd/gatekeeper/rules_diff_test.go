@@ -74,6 +74,28 @@ func TestDiffOfTheLedger(t *testing.T) {
 	}
 }
 
+// A deployment that GitHub held back is replayed twice: by what GitHub told
+// before the job ran, which lacks some claims, and by its token.
+func TestDiffOfDeployments(t *testing.T) {
+	p, box := stageWithGitHub(t, nil)
+	deploys(t, box, 7001)
+	if err := p.decide(t.Context(), p.asked(t), "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	told(t, box, 7001, 1)
+	if got := <-p.step(t, nil); got.code != 0 {
+		t.Fatalf("exit %d\n%s", got.code, got.stderr)
+	}
+	before, after := filepath.Join(t.TempDir(), "before.yaml"), filepath.Join(t.TempDir(), "after.yaml")
+	put(t, before, stageRules)
+	put(t, after, strings.Replace(stageRules, "    environment:", "      runner: github-hosted\n    environment:", 1))
+	path, env := p.configFile(t)
+	got := command(t.Context(), env, "rules", "diff", before, after, "--ledger", "--config", path)
+	if got.code != 3 || !strings.Contains(got.stdout, "1 of 2 requests") || !strings.Contains(got.stdout, "the token has no runner") {
+		t.Errorf("exit %d\n%s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
 // Flags are taken behind arguments as well.
 func TestFlagsFirst(t *testing.T) {
 	all := commands(world{env: func(string) string { return "" }})

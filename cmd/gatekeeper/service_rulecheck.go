@@ -27,7 +27,10 @@ func (s *service) rulesSubscriptions() github.Subscriptions {
 		},
 	})
 	subscriptions := checks.Subscriptions()
-	subscriptions["push"] = github.OnPush(from.Location(), func(ctx context.Context) error { return s.reload(ctx, false) })
+	subscriptions["push"] = github.OnPush(from.Location(), func(ctx context.Context) error {
+		_ = s.reload(ctx, false) // told, and tried again by the clock soon
+		return nil
+	})
 	return subscriptions
 }
 
