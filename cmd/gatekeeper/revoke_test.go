@@ -216,3 +216,32 @@ func TestRevokeAtTheClouds(t *testing.T) {
 	p.noSecrets(t, got["vault"].Vault.Token, got["github"].GitHub.Token)
 	p.verified(t)
 }
+
+// Credentials that are revoked while the cloud is still asked for them are
+// not handed out, and are revoked as soon as they are known.
+func TestRevokeCredentialsDuringTheExchange(t *testing.T) {
+	var h *held
+	p := play(t, func(s *stage) {
+		h = hold(t, s.sts)
+		s.cfg.Clouds.STSEndpoint = h.server.URL
+	})
+	done := p.step(t, nil)
+	m := p.asked(t)
+	if err := p.decide(t.Context(), m, "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	<-h.asked
+	id := m.Metadata.EventPayload["request_id"].(string)
+	if _, err := p.svc.gate.TakeBack(t.Context(), id, gatekeeper.Actor{Kind: "operator", ID: "root"}, "leaked"); err != nil {
+		t.Fatal(err)
+	}
+	close(h.letGo)
+	if got := <-done; got.code != 1 || !strings.Contains(got.stderr, "revoked while this one was obtained") || strings.Contains(got.stdout, "AWS_") {
+		t.Fatalf("exit %d\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	p.shows(t, func(m slackbox.Message) bool { return strings.Contains(m.Words(), "aws:TokenIssueTime") })
+	if n := p.recorded(t, gatekeeper.EventRevocationFailed); n != 1 || len(p.sts.Sessions()) != 1 {
+		t.Errorf("%d revocations are recorded for %d sessions", n, len(p.sts.Sessions()))
+	}
+	p.verified(t)
+}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -85,9 +86,10 @@ const pollEvery = 5 * time.Second
 // clients that ask too often. It is a courtesy, not a limit that anything
 // rests on: each replica keeps its own, and forgets.
 type polls struct {
-	mu   sync.Mutex
-	now  func() time.Time
-	last map[string]time.Time
+	mu    sync.Mutex
+	now   func() time.Time
+	last  map[string]time.Time
+	swept time.Time
 }
 
 // maxPolls bounds what is remembered.
@@ -101,12 +103,9 @@ func (p *polls) tooSoon(id string) bool {
 	defer p.mu.Unlock()
 	now := p.now()
 	last, known := p.last[id]
-	if len(p.last) >= maxPolls {
-		for other, at := range p.last {
-			if now.Sub(at) > pollEvery {
-				delete(p.last, other)
-			}
-		}
+	if len(p.last) >= maxPolls && now.Sub(p.swept) > pollEvery { // not at each call: that would be the flood's gain
+		p.swept = now
+		maps.DeleteFunc(p.last, func(_ string, at time.Time) bool { return now.Sub(at) > pollEvery })
 	}
 	if len(p.last) < maxPolls || known {
 		p.last[id] = now
