@@ -25,9 +25,10 @@ func TestWaysIn(t *testing.T) {
 			p := play(t, way)
 			if name == "socket" {
 				wait(t, p, func() bool { return p.slack.Sockets() == 2 })
-				if status, body := p.admin(t, "/readyz"); status != 200 || !strings.Contains(body, "Socket Mode, 2 of 2 connections") {
-					t.Errorf("readyz: %d %s", status, body)
-				}
+				eventually(t, func() bool { // Slack's end of a connection is open a moment before ours
+					status, body := p.admin(t, "/readyz")
+					return status == 200 && strings.Contains(body, "Socket Mode, 2 of 2 connections")
+				})
 				if _, body := p.admin(t, "/metrics"); !strings.Contains(body, "gatekeeper_slack_way_in 1") {
 					t.Error("metrics do not tell that the way in is open")
 				}

@@ -53,6 +53,7 @@ func (s *Slack) stands(ctx context.Context, c card) (reference, error) {
 	if ts == "" {
 		return reference{}, nil
 	}
+	s.worked(f.Channel)
 	return f, s.remember(ctx, c.kind, c.key, f)
 }
 
