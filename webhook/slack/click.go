@@ -128,15 +128,15 @@ func (s *Slack) count(ctx context.Context, c click, again bool) (answer, error) 
 	if counted(r, c, again) {
 		return answer{}, nil
 	}
-	r, err = s.Gate.Vote(ctx, c.Request, gatekeeper.Vote{Person: c.Person, Choice: c.Choice, Reason: c.Reason, Via: c.Via, BreakGlass: c.Glass})
+	next, err := s.Gate.Vote(ctx, c.Request, gatekeeper.Vote{Person: c.Person, Choice: c.Choice, Reason: c.Reason, Via: c.Via, BreakGlass: c.Glass})
 	if err == nil {
-		return s.thanks(ctx, r, c)
+		return s.thanks(ctx, next, c)
 	}
-	return s.verdict(r, c, err)
+	return s.verdict(r, err)
 }
 
 // verdict tells a vote that does not count from one that was not decided.
-func (s *Slack) verdict(r gatekeeper.Request, c click, err error) (answer, error) {
+func (s *Slack) verdict(r gatekeeper.Request, err error) (answer, error) {
 	var coded *gatekeeper.Error
 	if err == nil || !errors.As(err, &coded) {
 		return answer{}, err

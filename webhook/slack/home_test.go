@@ -314,3 +314,17 @@ func FuzzEvent(f *testing.F) {
 		}
 	})
 }
+
+// A rule that wants a proof beyond the click sends people on to its page, from
+// a home tab too.
+func TestStepUpFromHome(t *testing.T) {
+	b, box := ways["http"](t, slackbox.Options{})
+	b.open("req_1", func(r *gatekeeper.Request) { r.Rule.Approval.StepUp = gatekeeper.StepUpPasskey })
+	b.StepUpURL = func(id string) string { return "https://gatekeeper.example.com/requests/" + id }
+	homeOfUser(t, b, box, "U0BOB")
+	clickHome(t, b, box, "U0BOB", actionApprove, "req_1")
+	v, _ := box.Home("U0BOB")
+	if b.state("req_1") != gatekeeper.Pending || !strings.Contains(v.Words(), "confirm it with your passkey") || !strings.Contains(v.Words(), "<https://gatekeeper.example.com/requests/req_1|Open the request's page>") {
+		t.Errorf("%s: Bob sees %s", b.state("req_1"), v.Words())
+	}
+}

@@ -71,7 +71,7 @@ func (s *Slack) countOne(ctx context.Context, key, id string, c click, again boo
 		v.Over, v.Why = true, "it is already "+string(r.State)
 	default:
 		_, err := s.Gate.Vote(ctx, id, gatekeeper.Vote{Person: c.Person, Choice: gatekeeper.Approve, Via: c.Via})
-		told, err := s.verdict(r, c, err)
+		told, err := s.verdict(r, err)
 		if err != nil {
 			return v, err
 		}
