@@ -141,7 +141,7 @@ func (c *company) signInAgain(t *testing.T, ctx context.Context) {
 // gatekeeper's back.
 func (c *company) changedEvidence(t *testing.T) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+c.cfg.Database)
+	db, err := sql.Open("sqlite", "file:"+c.cfg.Database+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)
 	}
