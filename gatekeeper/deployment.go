@@ -21,8 +21,17 @@ type DeploymentRef struct {
 	Repository  string // owner/name
 	RunID       string
 	Environment string
-	Ref         string // full, where a signed webhook told it; held against the run
 	Via         string // how we know: github.deployment_protection_rule, github.sweep
+	Told        Told   // what a signed webhook said beside; zero for a sweep
+}
+
+// Told is what a signed webhook says of a deployment. The forge's own answer
+// comes first: this is held against it, and fills in what it leaves out.
+type Told struct {
+	Ref           string // full
+	DefaultBranch string // of the repository
+	RepositoryID  string
+	Owner         Account
 }
 
 // Deployments tells who waits. The answer comes from the forge's API over TLS,

@@ -437,11 +437,14 @@ func TestMessageIsEnriched(t *testing.T) {
 		t.Fatalf("the message shows what GitHub has not told: %s", text)
 	}
 	release()
-	if _, err := p.slack.WaitMessage(t.Context(), func(m slackbox.Message) bool {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := p.slack.WaitMessage(ctx, func(m slackbox.Message) bool {
 		text := m.Words()
 		return strings.Contains(text, "Round refunds <!channel>") && strings.Contains(text, "the commit is not on main")
 	}); err != nil {
-		t.Fatal(err)
+		queue, _ := p.svc.store.Queue(t.Context())
+		t.Fatalf("%v\nthe message: %s\nwork: %+v\nlog: %s", err, p.slack.Messages("C0DEPLOYS")[0].Words(), queue, p.log)
 	}
 	if err := p.decide(t.Context(), m, "U0BOB", "approve"); err != nil {
 		t.Fatal(err)
@@ -452,7 +455,7 @@ func TestMessageIsEnriched(t *testing.T) {
 	if n := p.askedTimes(); n != 1 {
 		t.Errorf("%d messages were posted, want one", n)
 	}
-	if !box.Wait(t.Context().Done(), func() bool {
+	if !box.Wait(ctx.Done(), func() bool {
 		checks := box.Checks()
 		return len(checks) == 1 && checks[0].Conclusion == "success" && checks[0].Name == "Gatekeeper: production" &&
 			strings.HasPrefix(checks[0].DetailsURL, p.cfg.URL+"/requests/req_") && strings.Contains(checks[0].Output.Title, "Approved by Bob")

@@ -6,6 +6,7 @@ package github
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -115,6 +116,22 @@ func (c *Client) installed(id int64) *github.Client {
 		c.clients[id] = c.client(ghinstallation.NewFromAppsTransport(c.apps, id))
 	}
 	return c.clients[id]
+}
+
+// installedOn learns from a signed webhook which installation a repository
+// belongs to: one call less, and a new installation takes the old one's place.
+func (c *Client) installedOn(repository string, payload []byte) {
+	var e struct {
+		Installation struct {
+			ID int64 `json:"id"`
+		} `json:"installation"`
+	}
+	if json.Unmarshal(payload, &e) != nil || e.Installation.ID <= 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.found[strings.ToLower(repository)] = e.Installation.ID
 }
 
 // ofInstallation is the client of an installation by its id.

@@ -32,6 +32,7 @@ type workflowRun struct {
 		FullName   string       `json:"full_name"`
 		Private    *bool        `json:"private"`
 		Visibility string       `json:"visibility"`
+		Default    string       `json:"default_branch"`
 		Owner      *github.User `json:"owner"`
 	} `json:"repository"`
 	ReferencedWorkflows []struct {
@@ -60,8 +61,11 @@ func (c *Client) run(ctx context.Context, repository, id string) (*github.Client
 		return nil, run, gatekeeper.Wrap(err, gatekeeper.CodeNotFound, "GitHub shows the App no run %s of %s", id, repository)
 	case err != nil:
 		return nil, run, unavailable(err, "tell of run "+id+" of "+repository)
-	case run.ID != number || run.Repository.ID == 0 || run.HeadSHA == "" || run.Attempt == 0:
-		return nil, run, gatekeeper.Errorf(gatekeeper.CodeUnavailable, "GitHub's answer about run %s of %s is incomplete", id, repository)
+	case run.ID != number:
+		return nil, run, gatekeeper.Errorf(gatekeeper.CodeUnavailable, "GitHub answered about another run than %s of %s", id, repository)
+	}
+	if run.Attempt == 0 && (run.TriggeringActor == nil || run.TriggeringActor.GetLogin() == run.Actor.GetLogin()) {
+		run.Attempt = 1 // of a server that counts none, and nobody else started it
 	}
 	return client, run, nil
 }
@@ -77,7 +81,10 @@ func (c *Client) Deployment(ctx context.Context, ref gatekeeper.DeploymentRef) (
 	if run.over() {
 		return gatekeeper.Workload{}, gatekeeper.Errorf(gatekeeper.CodeNotFound, "run %s of %s is over, so nothing waits in it", ref.RunID, ref.Repository)
 	}
-	fullRef, err := c.refOf(ctx, client, run, ref.Ref)
+	if run, err = completed(run, ref); err != nil {
+		return gatekeeper.Workload{}, err
+	}
+	fullRef, err := c.refOf(ctx, client, run, ref.Told)
 	if err != nil {
 		return gatekeeper.Workload{}, err
 	}
@@ -86,6 +93,33 @@ func (c *Client) Deployment(ctx context.Context, ref gatekeeper.DeploymentRef) (
 		return w, gatekeeper.Errorf(gatekeeper.CodeAccessDenied, "%s is of %q, who is not among the owners configured for issuer %s", w.Repository, w.RepositoryOwner, w.Issuer)
 	}
 	return w, nil
+}
+
+// completed fills in what the run's answer leaves out of its repository, and
+// refuses a webhook of another one: a name that was taken by somebody else
+// (threats row 2).
+func completed(run workflowRun, ref gatekeeper.DeploymentRef) (workflowRun, error) {
+	r, told := &run.Repository, ref.Told
+	id, _ := strconv.ParseInt(told.RepositoryID, 10, 64)
+	if r.ID != 0 && id != 0 && r.ID != id {
+		return run, gatekeeper.Errorf(gatekeeper.CodeNotFound, "%s is another repository than the webhook's", ref.Repository)
+	}
+	if r.ID == 0 {
+		r.ID = id
+	}
+	if r.FullName == "" {
+		r.FullName = ref.Repository
+	}
+	if r.Default == "" {
+		r.Default = told.DefaultBranch
+	}
+	if ownerID, err := strconv.ParseInt(told.Owner.ID, 10, 64); r.Owner == nil && err == nil {
+		r.Owner = &github.User{Login: &told.Owner.Login, ID: &ownerID}
+	}
+	if r.ID == 0 || run.HeadSHA == "" || run.Attempt == 0 {
+		return run, gatekeeper.Errorf(gatekeeper.CodeUnavailable, "GitHub's answer about run %s of %s is incomplete", ref.RunID, ref.Repository)
+	}
+	return run, nil
 }
 
 // owned holds the repository's owner against the issuer's: whoever finds the
@@ -106,21 +140,24 @@ func ownWorkflow(event string) bool {
 // refOf is the full ref as the token will have it, "" where it cannot be told.
 // The API names a run's branch or tag without saying which of both it is; a
 // name that is both is nothing (threats row 4).
-func (c *Client) refOf(ctx context.Context, client *github.Client, run workflowRun, told string) (string, error) {
+func (c *Client) refOf(ctx context.Context, client *github.Client, run workflowRun, told gatekeeper.Told) (string, error) {
 	if run.HeadBranch == "" {
 		return "", nil
 	}
-	if told != "" && (told == "refs/heads/"+run.HeadBranch || told == "refs/tags/"+run.HeadBranch) {
-		return told, nil
+	if told.Ref == "refs/heads/"+run.HeadBranch || told.Ref == "refs/tags/"+run.HeadBranch {
+		return told.Ref, nil
 	}
 	if !ownWorkflow(run.Event) {
 		return "", nil
 	}
 	owner, repo, _ := strings.Cut(run.Repository.FullName, "/")
-	found := ""
+	found, unknown := "", 0
 	for _, kind := range []string{"heads/", "tags/"} {
 		_, _, err := client.Git.GetRef(ctx, owner, repo, kind+run.HeadBranch)
 		switch {
+		case statusOfCall(err) == http.StatusNotFound:
+			unknown++
+			continue
 		case forbidden(err):
 			continue
 		case err != nil:
@@ -129,6 +166,11 @@ func (c *Client) refOf(ctx context.Context, client *github.Client, run workflowR
 			return "", nil
 		}
 		found = "refs/" + kind + run.HeadBranch
+	}
+	// A repository has its default branch, whatever a server without this call
+	// says. Any other name may be a tag that was deleted since.
+	if unknown == 2 && run.HeadBranch == run.Repository.Default {
+		return "refs/heads/" + run.HeadBranch, nil
 	}
 	return found, nil
 }

@@ -80,11 +80,14 @@ func TestDeploymentRefAndWorkflow(t *testing.T) {
 		told          string
 		ref, workflow string // of the workload
 	}{
-		"a tag":               {func(_ *githubbox.Repository, r *githubbox.Run) { r.HeadBranch = "v1" }, "", "refs/tags/v1", "deploy.yml@refs/tags/v1"},
-		"a branch and a tag":  {func(repo *githubbox.Repository, _ *githubbox.Run) { repo.Tags["main"] = sha }, "", "", ""},
-		"told which of both":  {func(repo *githubbox.Repository, _ *githubbox.Run) { repo.Tags["main"] = sha }, "refs/heads/main", "refs/heads/main", "deploy.yml@refs/heads/main"},
-		"told something else": {nil, "refs/heads/other", "refs/heads/main", "deploy.yml@refs/heads/main"},
-		"deleted meanwhile":   {func(repo *githubbox.Repository, _ *githubbox.Run) { delete(repo.Branches, "main") }, "", "", ""},
+		"a tag":                            {func(_ *githubbox.Repository, r *githubbox.Run) { r.HeadBranch = "v1" }, "", "refs/tags/v1", "deploy.yml@refs/tags/v1"},
+		"a branch and a tag":               {func(repo *githubbox.Repository, _ *githubbox.Run) { repo.Tags["main"] = sha }, "", "", ""},
+		"told which of both":               {func(repo *githubbox.Repository, _ *githubbox.Run) { repo.Tags["main"] = sha }, "refs/heads/main", "refs/heads/main", "deploy.yml@refs/heads/main"},
+		"told something else":              {nil, "refs/heads/other", "refs/heads/main", "deploy.yml@refs/heads/main"},
+		"default branch, and no such call": {func(repo *githubbox.Repository, _ *githubbox.Run) { delete(repo.Branches, "main") }, "", "refs/heads/main", "deploy.yml@refs/heads/main"},
+		"deleted meanwhile": {func(repo *githubbox.Repository, r *githubbox.Run) {
+			repo.DefaultBranch, r.HeadBranch = "main", "feature"
+		}, "", "", ""},
 		"reusable workflow": {func(_ *githubbox.Repository, r *githubbox.Run) {
 			r.Referenced = []string{"acme/shared/.github/workflows/d.yml@main"}
 		}, "", "refs/heads/main", ""},
@@ -96,7 +99,7 @@ func TestDeploymentRefAndWorkflow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, client := waits(t, c.change)
 			ref := production()
-			ref.Ref = c.told
+			ref.Told.Ref = c.told
 			got, err := client.Deployment(t.Context(), ref)
 			if err != nil || got.Ref != c.ref || !strings.HasSuffix(got.Workflow, c.workflow) || (c.workflow == "") != (got.Workflow == "") {
 				t.Errorf("ref %q, workflow %q, %v; want %q, %q", got.Ref, got.Workflow, err, c.ref, c.workflow)

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/google/go-github/v60/github"
 )
 
 // How a deployment was found, as the ledger names it.
@@ -91,6 +93,7 @@ func (p *Protection) requested(ctx context.Context, e Event) error {
 		p.o.Logger.WarnContext(ctx, "github: a protection rule's webhook does not say what waits; the sweep looks for it", "delivery", e.Delivery, "error", err)
 		return p.SweepNow(ctx)
 	}
+	p.o.Client.installedOn(ref.Repository, e.Payload)
 	// GitHub asks anew: what it was told before was about an earlier job.
 	if err := p.again(ctx, ref); err != nil {
 		return err
@@ -135,19 +138,28 @@ func waiting(payload []byte) (gatekeeper.DeploymentRef, error) {
 			Environment string `json:"environment"`
 		} `json:"deployment"`
 		Repository struct {
-			FullName string `json:"full_name"`
+			ID            int64        `json:"id"`
+			FullName      string       `json:"full_name"`
+			DefaultBranch string       `json:"default_branch"`
+			Owner         *github.User `json:"owner"`
 		} `json:"repository"`
 	}
 	if err := json.Unmarshal(payload, &e); err != nil {
 		return gatekeeper.DeploymentRef{}, bad("the payload is not shaped as GitHub documents it")
 	}
-	ref := gatekeeper.DeploymentRef{Repository: e.Repository.FullName, Environment: e.Environment, Via: viaWebhook}
+	ref := gatekeeper.DeploymentRef{
+		Repository: e.Repository.FullName, Environment: e.Environment, Via: viaWebhook,
+		Told: gatekeeper.Told{DefaultBranch: e.Repository.DefaultBranch, Owner: account(e.Repository.Owner)},
+	}
+	if e.Repository.ID > 0 {
+		ref.Told.RepositoryID = strconv.FormatInt(e.Repository.ID, 10)
+	}
 	if ref.Environment == "" {
 		ref.Environment = e.Deployment.Environment
 	}
 	for _, told := range []string{e.Ref, e.Deployment.Ref} {
-		if strings.HasPrefix(told, "refs/") && ref.Ref == "" {
-			ref.Ref = told
+		if strings.HasPrefix(told, "refs/") && ref.Told.Ref == "" {
+			ref.Told.Ref = told
 		}
 	}
 	if u, err := url.Parse(e.Callback); err == nil {

@@ -101,8 +101,11 @@ func protect(t *testing.T) (*githubbox.GitHub, *github.Protection, *door) {
 
 // What becomes of each payload: what it opens, or that the sweep has to look.
 func TestProtectionRulePayloads(t *testing.T) {
-	plain := gatekeeper.DeploymentRef{Repository: "acme/payments", RunID: "7001", Environment: "production", Via: "github.deployment_protection_rule"}
-	ref := func(name string) *gatekeeper.DeploymentRef { r := plain; r.Ref = name; return &r }
+	plain := gatekeeper.DeploymentRef{
+		Repository: "acme/payments", RunID: "7001", Environment: "production", Via: "github.deployment_protection_rule",
+		Told: gatekeeper.Told{DefaultBranch: "main", RepositoryID: "1234567", Owner: gatekeeper.Account{Login: "acme", ID: "99"}},
+	}
+	ref := func(name string) *gatekeeper.DeploymentRef { r := plain; r.Told.Ref = name; return &r }
 	odd := plain
 	odd.Environment = "Europa/west 1 – ünï"
 	wants := map[string]*gatekeeper.DeploymentRef{ // nil: the sweep looks
