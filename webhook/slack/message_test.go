@@ -337,3 +337,18 @@ func BenchmarkRender(b *testing.B) {
 		}
 	}
 }
+
+func TestWhatAnApprovalGives(t *testing.T) {
+	for want, c := range map[string]gatekeeper.CredentialSpec{
+		"AWS role deploy, 15m": {AWS: &gatekeeper.AWSSpec{RoleARN: "arn:aws:iam::111122223333:role/deploy", SessionDuration: 15 * time.Minute}},
+		"AWS role ops/x, 1h":   {AWS: &gatekeeper.AWSSpec{RoleARN: "arn:aws:iam::111122223333:role/ops/x", SessionDuration: time.Hour}},
+		"Google Cloud service account d@p.iam.gserviceaccount.com": {GCP: &gatekeeper.GCPSpec{ServiceAccount: "d@p.iam.gserviceaccount.com"}},
+		"Vault role kv-read":             {Vault: &gatekeeper.VaultSpec{Role: "kv-read"}},
+		"a token for https://deploy.com": {OIDC: &gatekeeper.OIDCSpec{Audience: "https://deploy.com"}},
+		"other":                          {Type: "other"},
+	} {
+		if got := credential(c); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -61,16 +61,32 @@ func gives(r gatekeeper.Request) string {
 	return cut(strings.Join(all, ", "), maxValue)
 }
 
+// credential is what people would lose sleep over: whose powers are given, and
+// for how long where the rule says so.
 func credential(c gatekeeper.CredentialSpec) string {
-	if c.AWS == nil {
-		return line(c.Type, 30)
+	named := func(what, name string) string { return strings.TrimSpace(what + " " + line(name, 80)) }
+	switch {
+	case c.AWS != nil:
+		_, role, _ := strings.Cut(c.AWS.RoleARN, ":role/")
+		text := named("AWS role", role)
+		if d := c.AWS.SessionDuration; d > 0 {
+			text += ", " + brief(d)
+		}
+		return text
+	case c.GCP != nil && c.GCP.ServiceAccount != "":
+		return named("Google Cloud service account", c.GCP.ServiceAccount)
+	case c.GCP != nil:
+		return "Google Cloud"
+	case c.Azure != nil:
+		return named("Azure application", c.Azure.ClientID)
+	case c.Vault != nil:
+		return named("Vault role", c.Vault.Role)
+	case c.GitHub != nil:
+		return named("a GitHub token for", strings.Join(c.GitHub.Repositories, ", "))
+	case c.OIDC != nil:
+		return named("a token for", c.OIDC.Audience)
 	}
-	_, role, _ := strings.Cut(c.AWS.RoleARN, ":role/")
-	text := "AWS role " + line(role, 80)
-	if d := c.AWS.SessionDuration; d > 0 {
-		text += ", " + brief(d)
-	}
-	return text
+	return line(c.Type, 30)
 }
 
 func brief(d time.Duration) string {
