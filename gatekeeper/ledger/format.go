@@ -132,7 +132,7 @@ func flat(s string) string {
 // Tell says in a few words what an event's data mean.
 func Tell(e gatekeeper.Event) string {
 	var parts []string
-	for _, key := range []string{"environment", "rule", "choice", "reason", "refused", "credential", "detail", "digest", "by", "freeze", "before", "to"} {
+	for _, key := range []string{"environment", "rule", "choice", "break_glass", "reason", "refused", "credential", "detail", "digest", "by", "freeze", "before", "to"} {
 		if value, ok := e.Data[key]; ok && value != "" {
 			parts = append(parts, fmt.Sprintf("%s: %v", key, value))
 		}

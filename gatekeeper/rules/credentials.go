@@ -18,6 +18,20 @@ var (
 // credentialTypes are the kinds in the order in which they are told.
 var credentialTypes = []string{"aws", "gcp", "azure", "vault", "github", "oidc"}
 
+// credentialSets and credentialHint are the types as a choice of keys.
+var (
+	credentialSets = singly(credentialTypes)
+	credentialHint = "one of " + strings.Join(credentialTypes, ", ") + " is wanted"
+)
+
+func singly(keys []string) [][]string {
+	sets := make([][]string, len(keys))
+	for i, key := range keys {
+		sets[i] = []string{key}
+	}
+	return sets
+}
+
 func credentials(v conf.Value, at *places) []gatekeeper.CredentialSpec {
 	o := v.Object()
 	specs := []gatekeeper.CredentialSpec{}
@@ -34,11 +48,7 @@ func credentials(v conf.Value, at *places) []gatekeeper.CredentialSpec {
 // credential reads what is exactly one of the types. exchange is where its way
 // stands.
 func credential(o *conf.Object) (spec gatekeeper.CredentialSpec, exchange conf.Value, ok bool) {
-	var sets [][]string
-	for _, kind := range credentialTypes {
-		sets = append(sets, []string{kind})
-	}
-	o.Choice("one of "+strings.Join(credentialTypes, ", ")+" is wanted", "a credential is of one type, give each its own name", sets...)
+	o.Choice(credentialHint, "a credential is of one type, give each its own name", credentialSets...)
 	for _, kind := range credentialTypes {
 		if v := o.Get(kind); v.Present() {
 			inner := v.Object()
