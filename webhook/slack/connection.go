@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ func (c *connection) serve(ctx context.Context, over chan struct{}) {
 		stop()
 		leave()
 		c.work.Wait() // acknowledgements of what is in hand are still written
-		_ = c.socket.Close()
+		c.close()
 	}()
 	c.socket.SetPingHandler(func(data string) error {
 		c.alive()
@@ -67,6 +68,20 @@ func (c *connection) alive() {
 	if !c.final {
 		_ = c.socket.SetReadDeadline(time.Now().Add(quiet)) // a broken one fails the next read
 	}
+}
+
+// closing is how long Slack may take to close its end. It often does not.
+const closing = time.Second
+
+// close says goodbye and reads what is still on the way: a connection that is
+// closed over unread bytes is reset, and the reset can overtake the last
+// acknowledgement.
+func (c *connection) close() {
+	end := time.Now().Add(closing)
+	_ = c.socket.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), end)
+	_ = c.socket.NetConn().SetReadDeadline(end)
+	_, _ = io.Copy(io.Discard, c.socket.NetConn())
+	_ = c.socket.Close()
 }
 
 // endIn ends the reading. What was read by then is finished.

@@ -161,6 +161,11 @@ func (w *Workspace) overSocket(ctx context.Context, s *socket, o outgoing) Deliv
 		d.Status, d.Response = http.StatusOK, string(body)
 	case <-s.gone:
 		d.Error = errFailed
+		select { // acknowledged right before the end
+		case body := <-acked:
+			d.Status, d.Response, d.Error = http.StatusOK, string(body), ""
+		default:
+		}
 	case <-timer.C:
 		d.Error = errTimeout
 	case <-ctx.Done():
