@@ -75,7 +75,7 @@ func (r *Rules) apply(d gatekeeper.Decision, environment string, now time.Time) 
 
 func (f freeze) until() string {
 	if f.Weekly != nil {
-		return " at this time of the week"
+		return ", each " + f.window()
 	}
 	return " until " + f.To.UTC().Format(time.RFC3339)
 }
