@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -99,5 +100,48 @@ func TestContextOfLess(t *testing.T) {
 	box.Limit(0)
 	if _, err = client.Context(t.Context(), deployed(), ""); gatekeeper.CodeOf(err) != gatekeeper.CodeUnavailable {
 		t.Errorf("%v", err)
+	}
+}
+
+// People see what is known at once; what is missing is asked for again.
+func TestEnrichShowsWhatThereIs(t *testing.T) {
+	box, client := deployOf4f2c(t)
+	box.FailNext("GET /repos/{owner}/{repo}/commits/{sha}", githubbox.Fault{Status: http.StatusBadGateway})
+	r := gatekeeper.Request{ID: "req_1", State: gatekeeper.Pending, Workload: deployed(), Environment: "production", CreatedAt: noon()}
+	m := &memory{requests: []gatekeeper.Request{r}}
+	e := github.Enrich{Client: client, Memory: m, Logger: slog.New(slog.DiscardHandler), Clock: noon}
+	if _, ok, err := e.Known(t.Context(), r); ok || err != nil || len(m.work) != 1 || m.work[0].Kind != github.WorkContext {
+		t.Fatalf("%v, %v, %+v", ok, err, m.work)
+	}
+	gather := func() error { return e.Handlers()[github.WorkContext](t.Context(), gatekeeper.Work{Key: "req_1"}) }
+	if err := gather(); gatekeeper.CodeOf(err) != gatekeeper.CodeUnavailable {
+		t.Errorf("what is missing is not asked for again: %v", err)
+	}
+	if known, ok, err := e.Known(t.Context(), r); !ok || err != nil || known.Title != "" || known.ReRunBy != "bob" {
+		t.Errorf("%+v, %v, %v", known, ok, err)
+	}
+	box.FailNext("GET /repos/{owner}/{repo}/commits/{sha}/pulls", githubbox.Fault{Status: http.StatusBadGateway})
+	if err := gather(); err == nil {
+		t.Error("the missing pull request is not asked for again")
+	}
+	if known, _, _ := e.Known(t.Context(), r); known.Title != "Round refunds" || known.Pull == nil {
+		t.Errorf("a later failure forgot what was known: %+v", known)
+	}
+	for range 2 { // there is no news
+		if err := gather(); err != nil {
+			t.Error(err)
+		}
+	}
+	if known, _, _ := e.Known(t.Context(), r); known.Title != "Round refunds" {
+		t.Errorf("%+v", known)
+	}
+	messages := 0
+	for _, w := range m.work {
+		if w.Kind == gatekeeper.WorkMessage {
+			messages++
+		}
+	}
+	if messages != 2 {
+		t.Errorf("the message was brought up to date %d times", messages)
 	}
 }

@@ -1,6 +1,8 @@
 package github
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -58,7 +60,7 @@ func (e Enrich) Handlers() map[string]gatekeeper.WorkHandler {
 	return map[string]gatekeeper.WorkHandler{WorkContext: e.gather}
 }
 
-// gather keeps the context and has the message brought up to date, in one
+// gather keeps what GitHub tells and has the message brought up to date, in one
 // transaction. What is missing is asked for again while it is of use.
 func (e Enrich) gather(ctx context.Context, w gatekeeper.Work) error {
 	r, err := e.Memory.Get(ctx, w.Key)
@@ -75,19 +77,38 @@ func (e Enrich) gather(ctx context.Context, w gatekeeper.Work) error {
 	asking, cancel := context.WithTimeout(ctx, contextTime)
 	defer cancel()
 	known, failed := e.Client.Context(asking, r.Workload, before)
+	if failed != nil { // what an earlier try found is not forgotten
+		earlier, _, err := e.Known(ctx, r)
+		if err != nil {
+			return err
+		}
+		known = known.or(earlier)
+	}
+	if err := e.keep(ctx, r.ID, known); err != nil {
+		return err
+	}
 	if failed != nil && r.State == gatekeeper.Pending && e.Clock().Sub(r.CreatedAt) < contextPatience {
 		return failed
 	}
 	if failed != nil {
 		e.Logger.WarnContext(ctx, "github: people see less of what is deployed", "request", r.ID, "error", failed)
 	}
+	return nil
+}
+
+// keep notes what is known, where it is news, and has the message show it.
+func (e Enrich) keep(ctx context.Context, id string, known Context) error {
 	body, err := json.Marshal(gathered{known})
 	if err != nil {
 		return err
 	}
+	had, err := e.Memory.Note(ctx, noteContext, id)
+	if err != nil || bytes.Equal(had, body) {
+		return err
+	}
 	return e.Memory.Record(ctx, gatekeeper.Change{
-		Notes: []gatekeeper.Note{{Kind: noteContext, Key: r.ID, Value: body}},
-		Work:  []gatekeeper.Work{{Kind: gatekeeper.WorkMessage, Key: r.ID}},
+		Notes: []gatekeeper.Note{{Kind: noteContext, Key: id, Value: body}},
+		Work:  []gatekeeper.Work{{Kind: gatekeeper.WorkMessage, Key: id}},
 	})
 }
 
@@ -108,4 +129,17 @@ func (e Enrich) lastApproved(ctx context.Context, r gatekeeper.Request) (string,
 // knows says whether the workload runs on the configured GitHub.
 func (c *Client) knows(w gatekeeper.Workload) bool {
 	return w.IssuerType == "github" && (c.o.Issuer.URL == "" || w.IssuerURL == c.o.Issuer.URL)
+}
+
+// or fills what is missing in c from an earlier look.
+func (c Context) or(earlier Context) Context {
+	c.Title, c.ReRunBy = cmp.Or(c.Title, earlier.Title), cmp.Or(c.ReRunBy, earlier.ReRunBy)
+	c.Pull, c.Checks, c.Since = cmp.Or(c.Pull, earlier.Pull), cmp.Or(c.Checks, earlier.Checks), cmp.Or(c.Since, earlier.Since)
+	if c.DefaultBranch == "" {
+		c.DefaultBranch, c.OnDefault = earlier.DefaultBranch, earlier.OnDefault
+	}
+	if len(c.Authors) == 0 {
+		c.Authors = earlier.Authors
+	}
+	return c
 }
