@@ -12,13 +12,26 @@ import (
 type shadows struct {
 	under    map[string][]int // as in index
 	anywhere []int
+	left     int // comparisons: strangers' pull requests are checked as well
 }
+
+// maxCompared is some seconds' worth. Rules that name repositories never come
+// near it.
+const maxCompared = 20_000_000
+
+// spent says whether rules are no longer compared.
+func (s *shadows) spent() bool { return s.left <= 0 }
 
 // by is the first earlier rule that covers r; then r joins the earlier ones.
 func (s *shadows) by(all []*rule, i int) *rule {
 	r := all[i]
+	if s.spent() {
+		return nil
+	}
 	var found *rule
-	for _, j := range s.near(r) {
+	near := s.near(r)
+	s.left -= len(near)
+	for _, j := range near {
 		if other := all[j]; !other.observe && other.covers(r) {
 			found = other
 			break

@@ -9,7 +9,7 @@ import (
 
 // warn tells what works but is probably not meant.
 func (p *parser) warn() {
-	s := &shadows{under: map[string][]int{}}
+	s := &shadows{under: map[string][]int{}, left: maxCompared}
 	for i, r := range p.rules.rules {
 		at := p.at[i]
 		if at.broken {
@@ -21,8 +21,12 @@ func (p *parser) warn() {
 		warnNever(r, at)
 		p.warnExchange(r, at)
 		warnApproval(r, at)
+		told := s.spent()
 		if other := s.by(p.rules.rules, i); other != nil {
 			at.rule.Warn("rule %s can never match: rule %s before it (%s:%d) matches everything that it does", r.Name, other.Name, other.file, other.line)
+		}
+		if s.spent() && !told {
+			at.rule.Warn("rules after this one are not compared with those before: there are too many that name no repository")
 		}
 		if len(r.Credentials) == 0 {
 			at.rule.Warn("rule %s gives no credentials: a job learns that it was approved, and nothing stops one that does not ask", r.Name)

@@ -34,6 +34,9 @@ type Remark struct {
 	Message      string
 }
 
+// busyWait is how long a check waits for another one's end.
+const busyWait = 2 * time.Second
+
 // RuleChecksOptions are the parts of [RuleChecks]. All but Logger are needed.
 type RuleChecksOptions struct {
 	Client *Client
@@ -152,8 +155,8 @@ func (c *RuleChecks) check(ctx context.Context, number int, defaultBranch, again
 	select {
 	case c.hands <- struct{}{}:
 		defer func() { <-c.hands }()
-	case <-ctx.Done():
-		return ctx.Err()
+	default: // whoever opens many keeps no other work waiting
+		return &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: busyWait, Description: "another pull request's rules are being checked"}
 	}
 	client, err := c.files.repository(ctx)
 	if err != nil {

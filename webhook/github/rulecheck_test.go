@@ -3,11 +3,13 @@ package github_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/githubbox"
 	"github.com/gatekeeper-ci/gatekeeper/webhook/github"
 )
@@ -220,6 +222,27 @@ func TestAnotherBase(t *testing.T) {
 	}
 	if n := len(r.Checks()); n != 1 {
 		t.Errorf("%d checks", n)
+	}
+}
+
+// While one pull request is checked, another one's check comes back later: it
+// keeps no hand of the service waiting.
+func TestOneCheckAtATime(t *testing.T) {
+	r := review(t, githubbox.PullRequest{Files: []string{"g/a.yaml"}}, map[string]githubbox.Entry{"g/a.yaml": {Body: "x"}})
+	const files = "GET /repos/{owner}/{repo}/pulls/{number}/files"
+	release := r.Hold(files)
+	first := make(chan error, 1)
+	go func() { first <- r.opened(t) }()
+	if !r.Wait(t.Context().Done(), func() bool { return r.Calls(files) > 0 }) {
+		t.Fatal("the first check does not begin")
+	}
+	var coded *gatekeeper.Error
+	if err := r.opened(t); !errors.As(err, &coded) || coded.RetryAfter <= 0 {
+		t.Errorf("the second one: %v", err)
+	}
+	release()
+	if err := <-first; err != nil || len(r.Checks()) != 1 {
+		t.Errorf("%v, %d checks", err, len(r.Checks()))
 	}
 }
 
