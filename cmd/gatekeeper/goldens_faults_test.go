@@ -20,8 +20,10 @@ func TestEveryFaultIsShown(t *testing.T) {
 	if len(texts) < 50 {
 		t.Fatalf("only %d texts of faults were found; is the reading of the source still right?", len(texts))
 	}
+	// Only thousands of rules come to it: TestComparisonsAreBounded shows it.
+	const elsewhere = "rules after this one are not compared with those before: there are too many that name no repository"
 	for text, where := range texts {
-		if !pattern(text).MatchString(shown) {
+		if text != elsewhere && !pattern(text).MatchString(shown) {
 			t.Errorf("%s: no file of testdata/rules shows %q", where, text)
 		}
 	}

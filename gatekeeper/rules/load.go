@@ -18,6 +18,8 @@ type Options struct {
 	Issuers []string
 	// Groups keeps where people are named, see [Rules.Groups].
 	Groups bool
+
+	compared int // how many rules are compared with each other at most; 0: maxCompared
 }
 
 // File is one file of rules.

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -9,7 +10,7 @@ import (
 
 // warn tells what works but is probably not meant.
 func (p *parser) warn() {
-	s := &shadows{under: map[string][]int{}, left: maxCompared}
+	s := &shadows{under: map[string][]int{}, left: cmp.Or(p.o.compared, maxCompared)}
 	for i, r := range p.rules.rules {
 		at := p.at[i]
 		if at.broken {
