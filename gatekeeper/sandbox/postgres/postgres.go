@@ -25,7 +25,9 @@ type Server struct {
 	dir  string
 	port string
 	cmd  *exec.Cmd
-	made atomic.Int64
+
+	exited chan struct{}
+	made   atomic.Int64
 }
 
 // Options say how the cluster runs.
@@ -93,6 +95,23 @@ func freePort(t testing.TB) string {
 // takes connections.
 func (s *Server) Restart() {
 	s.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		s.start()
+		err := s.ready()
+		if err == nil {
+			return
+		}
+		// The children of a killed server hold its shared memory until they
+		// notice; nobody starts before.
+		if time.Now().After(deadline) {
+			body, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			s.t.Fatalf("PostgreSQL does not answer: %v\n%s", err, body)
+		}
+	}
+}
+
+func (s *Server) start() {
+	s.t.Helper()
 	s.cmd = command(filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data"))
 	s.cmd.Dir = s.dir
 	out, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -104,11 +123,14 @@ func (s *Server) Restart() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal("PostgreSQL does not start:", err)
 	}
-	s.ready()
+	exited := make(chan struct{})
+	go func(cmd *exec.Cmd) { _ = cmd.Wait(); close(exited) }(s.cmd)
+	s.exited = exited
 }
 
-// ready asks until the server answers, which a start-up file cannot tell.
-func (s *Server) ready() {
+// ready asks until the server answers, which a start-up file cannot tell, or
+// has ended.
+func (s *Server) ready() error {
 	s.t.Helper()
 	db, err := sql.Open("pgx", s.url("postgres"))
 	if err != nil {
@@ -122,12 +144,14 @@ func (s *Server) ready() {
 	for {
 		err := db.PingContext(ctx)
 		if err == nil {
-			return
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			body, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			s.t.Fatalf("PostgreSQL does not answer: %v\n%s", err, body)
+			return err
+		case <-s.exited:
+			<-tick.C
+			return err
 		case <-tick.C:
 		}
 	}
@@ -139,7 +163,7 @@ func (s *Server) Stop() {
 		return
 	}
 	_ = s.cmd.Process.Signal(os.Interrupt) // fast shutdown
-	_ = s.cmd.Wait()
+	<-s.exited
 	s.cmd = nil
 }
 
@@ -149,7 +173,7 @@ func (s *Server) Kill() {
 		return
 	}
 	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	<-s.exited
 	s.cmd = nil
 	_ = os.Remove(filepath.Join(s.dir, "data", "postmaster.pid"))
 }

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/postgres"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/stsbox"
+)
+
+var (
+	chaosSeed    = flag.Uint64("chaos.seed", 0, "of TestChaos; 0: by the clock")
+	chaosMinutes = flag.Float64("chaos.minutes", 0, "how long TestChaos goes on; 0: a short form")
+)
+
+// chaos is two replicas on one database, one of them a process that is killed
+// over and over, with every link failing in turn.
+type chaos struct {
+	*played
+	t      *testing.T
+	rng    *rand.Rand
+	pg     *postgres.Server
+	links  []*link
+	addrs  []string // of the replicas
+	second *exec.Cmd
+	start  func() *exec.Cmd
+
+	mu    sync.Mutex
+	acked map[string]bool // request, person and choice of clicks that Slack got acknowledged
+	ended map[int]int     // exit codes
+}
+
+// TestChaos runs deployments while replicas die, the database stops, and Slack,
+// STS and the network fail, and then holds the ledger to what was acknowledged:
+// no vote lost, none counted twice, one message for each request, no session
+// that the ledger does not know.
+func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute; run without -short")
+	}
+	seed := *chaosSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("again with: go test ./cmd/gatekeeper -run Chaos -chaos.seed=%d -chaos.minutes=%g", seed, *chaosMinutes)
+	c := newChaos(t, rand.New(rand.NewPCG(seed, 0)))
+	before := runtime.NumGoroutine()
+	stop := c.trouble()
+	c.deployments(8, time.Duration(*chaosMinutes*float64(time.Minute)))
+	stop()
+	c.calm()
+	t.Logf("exit codes of steps: %v; goroutines %d before, %d after; open files %d", c.ended, before, runtime.NumGoroutine(), openFiles())
+	c.holds()
+}
+
+func openFiles() int {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	return len(entries)
+}
+
+func newChaos(t *testing.T, rng *rand.Rand) *chaos {
+	c := &chaos{t: t, rng: rng, pg: postgres.Start(t, postgres.Options{Durable: true}), acked: map[string]bool{}, ended: map[int]int{}}
+	direct := c.pg.Database()
+	for range 2 {
+		c.links = append(c.links, newLink(t, c.pg.Addr()))
+	}
+	through := func(l *link) string { return strings.Replace(direct, c.pg.Addr(), l.addr(), 1) }
+	var env map[string]string
+	var file string
+	c.played = play(t, func(s *stage) {
+		if err := os.WriteFile(s.cfg.Rules, []byte(strings.Replace(twoApprovers, "slack:S0RELEASE", "slack:U0BOB, slack:U0CAROL", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.cfg.Pending = 1000
+		s.cfg.Database = through(c.links[1])
+		if file, env = s.configFile(t); true {
+			if got := command(t.Context(), env, "keys", "init", "--config", file); got.code != 0 {
+				t.Fatalf("exit %d\n%s", got.code, got.stderr)
+			}
+		}
+		s.cfg.Database = through(c.links[0])
+	})
+	second := free(t)
+	body, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(body), `listen: "`+c.ears.Addr().String(), `listen: "`+second, 1)
+	text = strings.Replace(text, `admin_listen: "`+c.doors.Addr().String(), `admin_listen: "`+free(t), 1) + "limits: {pending_per_repository: 1000}\n"
+	other := filepath.Join(c.dir, "second.yaml")
+	if err := os.WriteFile(other, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.addrs = []string{c.cfg.URL, "http://" + second}
+	program := binary(t)
+	c.start = func() *exec.Cmd {
+		cmd := exec.Command(program, "serve", "--config", other, "--log-level", "error")
+		cmd.Env = append(os.Environ(), "SLACK_BOT_TOKEN="+slackbox.BotToken, "SLACK_SIGNING_SECRET="+slackbox.SigningSecret)
+		cmd.Stderr = c.log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	c.second = c.start()
+	t.Cleanup(c.killSecond)
+	return c
+}
+
+func free(t *testing.T) string {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (c *chaos) killSecond() {
+	_ = c.second.Process.Kill()
+	_ = c.second.Wait()
+}
+
+// trouble makes one thing fail after the other until it is stopped.
+func (c *chaos) trouble() (stop func()) {
+	ctx, cancel := context.WithCancel(c.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			c.fault()
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Duration(100+c.rng.IntN(400)) * time.Millisecond): // the pace of the faults is the test's subject
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+func (c *chaos) fault() {
+	l := c.links[c.rng.IntN(2)]
+	switch c.rng.IntN(10) {
+	case 0:
+		c.slack.Fail(slackbox.Fault{Method: "chat.postMessage", After: true, Reset: true})
+	case 1:
+		c.slack.Fail(slackbox.Fault{Times: 3, Status: http.StatusServiceUnavailable})
+	case 2:
+		c.slack.Fail(slackbox.Fault{Method: "users.info", Times: 2, Error: "ratelimited", RetryAfter: 1})
+	case 3:
+		c.sts.Fail(stsbox.Fault{Status: 400, Code: "Throttling"}, stsbox.Fault{Status: 503, Code: "ServiceUnavailable"})
+	case 4:
+		c.sts.Fail(stsbox.Fault{After: true})
+	case 5:
+		l.slow(c.t, 150*time.Millisecond)
+	case 6:
+		l.cut()
+	case 7:
+		l.down(c.t, 300*time.Millisecond)
+	case 8:
+		c.killSecond()
+		c.second = c.start()
+	case 9:
+		if c.rng.IntN(3) == 0 {
+			c.pg.Kill()
+			c.pg.Restart()
+		}
+	}
+}
+
+// calm ends all faults and waits until nothing is due any more.
+func (c *chaos) calm() {
+	c.slack.ClearFaults()
+	for _, l := range c.links {
+		l.heal(c.t)
+	}
+	ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Minute)
+	defer cancel()
+	for ctx.Err() == nil {
+		if due, err := c.svc.store.Due(ctx); err == nil && due == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond): // another process's work is waited for by asking
+		}
+	}
+	queue, err := c.svc.store.Queue(c.t.Context())
+	c.t.Errorf("work never ends: %v, %v", queue, err)
+}
+
+// deployments go on for a while, so many at once.
+func (c *chaos) deployments(workers int, span time.Duration) {
+	deadline := time.Now().Add(span)
+	var wg sync.WaitGroup
+	for worker := range workers {
+		rng := rand.New(rand.NewPCG(c.rng.Uint64(), uint64(worker)))
+		wg.Go(func() {
+			for n := 0; n < 2 || time.Now().Before(deadline); n++ {
+				c.deployment(rng, 10_000*(worker+1)+n)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// deployment is one job from its question to its credentials, with two people
+// who click until they see that it went through.
+func (c *chaos) deployment(rng *rand.Rand, run int) {
+	env := c.jobEnv(runClaims(run))
+	env["GATEKEEPER_URL"] = c.addrs[rng.IntN(2)]
+	ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Minute)
+	defer cancel()
+	done := make(chan outcomeOf, 1)
+	go func() {
+		done <- command(ctx, env, "request", "--environment", "production", "--audience", c.cfg.URL, "--output", "json", "--timeout", "100s")
+	}()
+	m, err := c.slack.WaitMessage(ctx, func(m slackbox.Message) bool {
+		return m.ThreadTS == "" && m.Ephemeral == "" && strings.Contains(fmt.Sprint(m.Blocks), fmt.Sprint(100000+run))
+	})
+	if err != nil {
+		c.t.Errorf("run %d: no message was posted: %v", run, err)
+		return
+	}
+	for _, user := range []string{"U0BOB", "U0CAROL"} {
+		c.approve(ctx, m, user)
+	}
+	got := <-done
+	c.mu.Lock()
+	c.ended[got.code]++
+	c.mu.Unlock()
+	if got.code != 0 && got.code != 1 { // 1: the cloud failed three times, or its answer was lost for good
+		c.t.Errorf("run %d: exit %d\n%s", run, got.code, got.stderr)
+	}
+}
+
+func (c *chaos) approve(ctx context.Context, m slackbox.Message, user string) {
+	b, ok := buttonOf(m, "Approve")
+	for ok && ctx.Err() == nil {
+		d, err := c.slack.Click(ctx, slackbox.Click{User: user, Channel: m.Channel, TS: m.TS, ActionID: b.ActionID, Value: b.Value})
+		if err == nil && d.Acked() {
+			c.mu.Lock()
+			c.acked[b.Value+" slack:"+user] = true
+			c.mu.Unlock()
+			return
+		}
+		now, _ := c.slack.Message(m.Channel, m.TS)
+		if _, ok = buttonOf(now, "Approve"); ok {
+			select {
+			case <-ctx.Done():
+			case <-time.After(50 * time.Millisecond): // a person who sees an error clicks again
+			}
+		}
+	}
+}
+
+// holds checks the invariants on the ledger and at the vendors.
+func (c *chaos) holds() {
+	c.t.Helper()
+	c.verified(c.t)
+	counted, sessions, requests := map[string]int{}, 0, map[string]bool{}
+	path, env := c.configFile(c.t)
+	exported := command(c.t.Context(), env, "audit", "export", "--config", path, "--format", "jsonl")
+	for line := range strings.SplitSeq(strings.TrimSpace(exported.stdout), "\n") {
+		var event struct{ Data gatekeeper.Event }
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			c.t.Fatalf("%v\n%s", err, line)
+		}
+		switch e := event.Data; e.Type {
+		case gatekeeper.EventRequestOpened:
+			requests[e.Request] = true
+		case gatekeeper.EventVoteCounted:
+			counted[e.Request+" "+e.Actor.ID]++
+		case gatekeeper.EventRedemptionSucceeded, gatekeeper.EventRedemptionUnknown:
+			sessions++
+		}
+	}
+	for vote := range c.acked {
+		if counted[vote] == 0 {
+			c.t.Errorf("the acknowledged vote %s is lost", vote)
+		}
+	}
+	for vote, n := range counted {
+		if n > 1 {
+			c.t.Errorf("the vote %s is counted %d times", vote, n)
+		}
+	}
+	if n := len(c.sts.Sessions()); n > sessions {
+		c.t.Errorf("STS issued %d sessions, the ledger knows of %d", n, sessions)
+	}
+	messages := map[string]int{}
+	for _, m := range c.slack.Messages("C0DEPLOYS") {
+		if id, ok := m.Metadata.EventPayload["request_id"].(string); ok && m.Metadata.EventType == "gatekeeper_request" {
+			messages[id]++
+		}
+	}
+	for id := range requests {
+		if messages[id] != 1 {
+			c.t.Errorf("request %s has %d messages", id, messages[id])
+		}
+	}
+	c.t.Logf("%d requests, %d votes, %d sessions", len(requests), len(counted), len(c.sts.Sessions()))
+}
