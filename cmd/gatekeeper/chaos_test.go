@@ -60,8 +60,9 @@ func TestChaos(t *testing.T) {
 	t.Logf("again with: go test ./cmd/gatekeeper -run Chaos -chaos.seed=%d -chaos.minutes=%g", seed, *chaosMinutes)
 	c := newChaos(t, rand.New(rand.NewPCG(seed, 0)))
 	before := runtime.NumGoroutine()
-	stop := c.trouble()
-	c.deployments(8, time.Duration(*chaosMinutes*float64(time.Minute)))
+	span := time.Duration(*chaosMinutes * float64(time.Minute))
+	stop := c.trouble(max(span, 6*time.Second))
+	c.deployments(8, span)
 	stop()
 	c.calm()
 	t.Logf("exit codes of steps: %v; goroutines %d before, %d after; open files %d", c.ended, before, runtime.NumGoroutine(), openFiles())
@@ -138,9 +139,10 @@ func (c *chaos) killSecond() {
 	_ = c.second.Wait()
 }
 
-// trouble makes one thing fail after the other until it is stopped.
-func (c *chaos) trouble() (stop func()) {
-	ctx, cancel := context.WithCancel(c.t.Context())
+// trouble makes one thing fail after the other for a while. What began in it
+// has to come to its end after it.
+func (c *chaos) trouble(span time.Duration) (stop func()) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), span)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -151,6 +153,7 @@ func (c *chaos) trouble() (stop func()) {
 			case <-time.After(time.Duration(100+c.rng.IntN(400)) * time.Millisecond): // the pace of the faults is the test's subject
 			}
 		}
+		c.heal()
 	}()
 	return func() { cancel(); <-done }
 }
@@ -185,12 +188,15 @@ func (c *chaos) fault() {
 	}
 }
 
-// calm ends all faults and waits until nothing is due any more.
-func (c *chaos) calm() {
+func (c *chaos) heal() {
 	c.slack.ClearFaults()
 	for _, l := range c.links {
 		l.heal(c.t)
 	}
+}
+
+// calm waits until nothing is due any more.
+func (c *chaos) calm() {
 	ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
@@ -226,11 +232,11 @@ func (c *chaos) deployments(workers int, span time.Duration) {
 func (c *chaos) deployment(rng *rand.Rand, run int) {
 	env := c.jobEnv(runClaims(run))
 	env["GATEKEEPER_URL"] = c.addrs[rng.IntN(2)]
-	ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 4*time.Minute)
 	defer cancel()
 	done := make(chan outcomeOf, 1)
 	go func() {
-		done <- command(ctx, env, "request", "--environment", "production", "--audience", c.cfg.URL, "--output", "json", "--timeout", "100s")
+		done <- command(ctx, env, "request", "--environment", "production", "--audience", c.cfg.URL, "--output", "json", "--timeout", "230s")
 	}()
 	m, err := c.slack.WaitMessage(ctx, func(m slackbox.Message) bool {
 		return m.ThreadTS == "" && m.Ephemeral == "" && strings.Contains(fmt.Sprint(m.Blocks), fmt.Sprint(100000+run))
@@ -307,7 +313,10 @@ func (c *chaos) holds() {
 	}
 	messages := map[string]int{}
 	for _, m := range c.slack.Messages("C0DEPLOYS") {
-		if id, ok := m.Metadata.EventPayload["request_id"].(string); ok && m.Metadata.EventType == "gatekeeper_request" {
+		if m.Metadata == nil || m.Metadata.EventType != "gatekeeper_request" {
+			continue
+		}
+		if id, ok := m.Metadata.EventPayload["request_id"].(string); ok {
 			messages[id]++
 		}
 	}

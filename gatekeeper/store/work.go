@@ -43,7 +43,7 @@ type lease struct {
 
 // leaseTime is how long work is taken to be in hand without a sign of life
 // from whoever took it.
-const leaseTime = time.Minute
+const leaseTime = 20 * time.Second
 
 // claim takes up to n pieces of due work. The attempt is counted before it
 // begins, so that whoever runs it after a crash knows of it.
