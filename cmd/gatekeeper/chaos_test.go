@@ -50,6 +50,7 @@ type chaos struct {
 // no vote lost, none counted twice, one message for each request, no session
 // that the ledger does not know.
 func TestChaos(t *testing.T) {
+	t.Parallel() // it mostly waits
 	if testing.Short() {
 		t.Skip("it takes half a minute; run without -short")
 	}

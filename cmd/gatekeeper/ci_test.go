@@ -90,6 +90,7 @@ func documentedJobs() map[string]documentedJob {
 // that CI documents them: people approve, and the deployment has a session. A
 // denial stops it.
 func TestDocumentedJobs(t *testing.T) {
+	t.Parallel() // it mostly waits
 	if runtime.GOOS == "windows" {
 		t.Skip("the snippets are for sh")
 	}

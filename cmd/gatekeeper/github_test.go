@@ -516,7 +516,7 @@ func TestJobWaitsForItsDeploymentsRequest(t *testing.T) {
 	if got := <-done; got.code != 0 {
 		t.Fatalf("exit %d\n%s", got.code, got.stderr)
 	}
-	if n := len(p.slack.Messages("C0DEPLOYS")); n != 1 || p.pendingRequest(t) != id {
+	if n := p.askedTimes(); n != 1 || p.pendingRequest(t) != id {
 		t.Errorf("%d messages were posted, want one", n)
 	}
 }

@@ -139,6 +139,7 @@ const twoApprovers = `rules:
 // rows 27, 31, 32). The kill comes after the n-th commit, for every n until a
 // life has fewer.
 func TestKilledAtEveryStep(t *testing.T) {
+	t.Parallel() // it mostly waits
 	if testing.Short() {
 		t.Skip("it starts the real binary a few dozen times; run without -short")
 	}

@@ -66,6 +66,7 @@ func look(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.V
 // approves with it; the ledger verifies, and a changed byte of what he signed
 // is found.
 func TestPasskeyInTheBrowser(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := open(t, "step_up: passkey")
 	done := c.step(t, nil, "--reason", "Release 1.2: new checkout")
 	m := c.asked(t)

@@ -24,6 +24,7 @@ import (
 // An answer of the cloud that was lost counts as unknown, and the same step
 // tries again by itself: three attempts at most (contract 3).
 func TestStepTriesAgain(t *testing.T) {
+	t.Parallel() // it mostly waits
 	lost := stsbox.Fault{After: true}
 	for name, c := range map[string]struct {
 		faults        []stsbox.Fault
@@ -193,6 +194,7 @@ func (s *stage) job(t testing.TB, path string, args ...string) (*exec.Cmd, *buff
 // withdraws the request. A second one ends it at once, even while the
 // gatekeeper does not answer.
 func TestSignals(t *testing.T) {
+	t.Parallel() // it mostly waits
 	path := binary(t)
 	t.Run("one", func(t *testing.T) {
 		p := play(t, nil)
@@ -236,6 +238,7 @@ func TestSignals(t *testing.T) {
 // A gatekeeper that is stopped well and started again in the middle of a
 // step's wait goes on where it was.
 func TestRestartInTheMiddle(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := newProcess(t, binary(t), stageRules)
 	p.start()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)

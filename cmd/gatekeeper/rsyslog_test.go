@@ -137,6 +137,7 @@ const nobodysApproval = `rules:
 // while jobs come in: every event of the ledger is with both receivers, in
 // order, some of them twice.
 func TestSinksKilled(t *testing.T) {
+	t.Parallel() // it mostly waits
 	if testing.Short() {
 		t.Skip("it starts the real binaries a dozen times; run without -short")
 	}

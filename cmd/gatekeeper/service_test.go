@@ -339,6 +339,7 @@ func TestExchangeFails(t *testing.T) {
 
 // A request opened while Slack is down is posted once when it is back.
 func TestSlackDown(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := play(t, func(s *stage) { s.slack.Fail(slackbox.Fault{Method: "chat.postMessage", Times: 2, Status: 503}) })
 	done := p.step(t, nil)
 	if err := p.decide(t.Context(), p.asked(t), "U0BOB", "approve"); err != nil {

@@ -53,6 +53,7 @@ func (s *stage) checked(t *testing.T, rules string, change func(string) string) 
 }
 
 func TestSlackCheck(t *testing.T) {
+	t.Parallel() // it mostly waits
 	socket := func(yaml string) string {
 		return strings.Replace(yaml, "signing_secret: ${SLACK_SIGNING_SECRET}", "app_token: ${SLACK_APP_TOKEN}", 1)
 	}

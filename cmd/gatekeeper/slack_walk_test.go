@@ -32,6 +32,7 @@ var walkRules = strings.Replace(stageRules, "[slack:S0RELEASE]", "[slack:S0RELEA
 // slash command, a digest with Approve all, a reminder, and an escalation, by
 // each way in.
 func TestSlackWalk(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for name, way := range slackWays {
 		t.Run(name, func(t *testing.T) {
 			p := play(t, func(s *stage) {

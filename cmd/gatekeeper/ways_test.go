@@ -20,6 +20,7 @@ var slackWays = map[string]func(*stage){
 // An approval through the home tab and one refused there, by each way, with
 // the step getting its session; and no secret anywhere.
 func TestWaysIn(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for name, way := range slackWays {
 		t.Run(name, func(t *testing.T) {
 			p := play(t, way)

@@ -78,7 +78,7 @@ func (t table) move(ctx context.Context, from *reads, to pgx.Tx) (int64, error) 
 	if there > 0 {
 		return 0, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the target is not empty: %s has %d rows; give an empty database", t.name, there)
 	}
-	rows, err := from.QueryContext(ctx, `SELECT `+strings.Join(t.columns, ", ")+` FROM `+t.name+` ORDER BY 1`) //nolint:gosec // our own names
+	rows, err := from.QueryContext(ctx, `SELECT `+strings.Join(t.columns, ", ")+` FROM `+t.name+` ORDER BY 1`) //nolint:gosec,rowserrcheck // our own names; copying.Err is asked
 	if err != nil {
 		return 0, err
 	}
