@@ -63,7 +63,7 @@ func TestChaos(t *testing.T) {
 	before := runtime.NumGoroutine()
 	span := time.Duration(*chaosMinutes * float64(time.Minute))
 	stop := c.trouble(max(span, 6*time.Second))
-	c.deployments(8, span)
+	c.deployments(seed, 8, span)
 	stop()
 	c.calm()
 	t.Logf("exit codes of steps: %v; goroutines %d before, %d after; open files %d", c.ended, before, runtime.NumGoroutine(), openFiles())
@@ -214,11 +214,11 @@ func (c *chaos) calm() {
 }
 
 // deployments go on for a while, so many at once.
-func (c *chaos) deployments(workers int, span time.Duration) {
+func (c *chaos) deployments(seed uint64, workers int, span time.Duration) {
 	deadline := time.Now().Add(span)
 	var wg sync.WaitGroup
 	for worker := range workers {
-		rng := rand.New(rand.NewPCG(c.rng.Uint64(), uint64(worker)))
+		rng := rand.New(rand.NewPCG(seed, uint64(worker)+1))
 		wg.Go(func() {
 			for n := 0; n < 2 || time.Now().Before(deadline); n++ {
 				c.deployment(rng, 10_000*(worker+1)+n)
