@@ -242,6 +242,15 @@ func TestVoteOnThePage(t *testing.T) {
 	if got := <-done; got.code != 0 {
 		t.Fatalf("exit %d\n%s", got.code, got.stderr)
 	}
+	if _, page := bob.get("/requests/" + id); !strings.Contains(page, "Revoke credentials</button>") {
+		t.Error("what was handed out cannot be taken back on the page")
+	}
+	if status, page := bob.post("/requests/"+id, url.Values{"choice": {"revoke_credentials"}, "reason": {"leaked"}}); status != http.StatusOK || !strings.Contains(page, "credential") {
+		t.Errorf("taking back: %d\n%s", status, page)
+	}
+	if types := c.events(t, "vote.counted"); types["vote.counted"] != 2 {
+		t.Errorf("events %v", types)
+	}
 	for path, want := range map[string]string{"/requests?state=approved&repository=PAY": id, "/insights": "half decided within", "/rules": "payments-production"} {
 		if status, page := bob.get(path); status != http.StatusOK || !strings.Contains(page, want) {
 			t.Errorf("%s lacks %q: %d\n%s", path, want, status, page)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -47,7 +48,7 @@ const maxReason = 1000
 
 func checked(v gatekeeper.Vote) (gatekeeper.Vote, error) {
 	switch {
-	case v.Choice != gatekeeper.Approve && v.Choice != gatekeeper.Deny && v.Choice != gatekeeper.Revoke:
+	case !slices.Contains([]gatekeeper.Choice{gatekeeper.Approve, gatekeeper.Deny, gatekeeper.Revoke, gatekeeper.RevokeCredentials}, v.Choice):
 		return v, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "say whether you approve or deny")
 	case len([]rune(v.Reason)) > maxReason:
 		return v, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the reason has at most %d characters", maxReason)

@@ -43,6 +43,9 @@ func (v requestView) Revocable() bool {
 	return v.State == gatekeeper.Approved && !v.Redeemed() && !v.Lapsed(v.Now)
 }
 
+// Held says whether credentials were handed out that can be taken back.
+func (v requestView) Held() bool { return v.CredentialsRevocable(v.Now) }
+
 // StepUp is the proof that an approval needs, "" when a click is enough.
 func (v requestView) StepUp() gatekeeper.StepUp {
 	if v.Rule.Approval.StepUp == gatekeeper.StepUpNone {
