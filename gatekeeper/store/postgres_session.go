@@ -149,6 +149,19 @@ func (s *pgSession) visit(results pgx.BatchResults, n int, visit func(scanner) e
 	return rows.Err()
 }
 
+// insert copies: one message for all rows, where a statement for each would be
+// most of what a batch costs.
+func (s *pgSession) insert(ctx context.Context, table string, columns []string, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if _, err := s.flush(ctx); err != nil {
+		return err
+	}
+	_, err := s.conn.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromRows(rows))
+	return err
+}
+
 func (s *pgSession) commit(ctx context.Context, changed []string, worked bool) error {
 	for _, news := range newsOf(changed, worked) {
 		s.pending.Queue(`SELECT pg_notify($1, $2)`, newsChannel, news)

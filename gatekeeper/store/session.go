@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 )
 
@@ -16,6 +17,8 @@ type session interface {
 	affected(ctx context.Context, query string, args ...any) (int64, error)
 	row(ctx context.Context, query string, args ...any) scanner
 	rows(ctx context.Context, query string, args []any, visit func(scanner) error) error
+	// insert adds rows to a table of the ledger, many at once.
+	insert(ctx context.Context, table string, columns []string, rows [][]any) error
 	// commit also tells other processes which requests changed, and that
 	// there is work.
 	commit(ctx context.Context, changed []string, worked bool) error
@@ -111,6 +114,16 @@ func (s *sqliteSession) prepare(ctx context.Context, query string) (*sql.Stmt, e
 		s.stmt[query] = st
 	}
 	return st, err
+}
+
+func (s *sqliteSession) insert(ctx context.Context, table string, columns []string, rows [][]any) error {
+	query := `INSERT INTO ` + table + ` (` + strings.Join(columns, ", ") + `) VALUES (?` + strings.Repeat(", ?", len(columns)-1) + `)` //nolint:gosec // our own names
+	for _, row := range rows {
+		if err := s.exec(ctx, query, row...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *sqliteSession) commit(ctx context.Context, _ []string, _ bool) error {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"database/sql"
 	"errors"
 )
@@ -64,20 +65,23 @@ func (l *tree) grow(t *tx) error {
 }
 
 func (l *tree) write(t *tx, fresh [][32]byte, checkpoint []byte) error {
+	events := make([][]any, len(t.events))
 	for i, e := range t.events {
-		if err := t.exec(`INSERT INTO ledger_events (idx, id, type, request, time, body) VALUES (?, ?, ?, ?, ?, ?)`,
-			l.size+int64(i), e.ID, string(e.Type), e.Request, e.Time.UnixNano(), t.bodies[i]); err != nil {
-			return err
-		}
+		events[i] = []any{l.size + int64(i), e.ID, string(e.Type), e.Request, e.Time.UnixNano(), t.bodies[i]}
+	}
+	if err := t.w.s.session.insert(t.ctx, "ledger_events", []string{"idx", "id", "type", "request", "time", "body"}, events); err != nil {
+		return err
 	}
 	if len(l.recent) > maxRecent {
 		clear(l.recent)
 	}
+	hashes := make([][]any, len(fresh))
 	for i, hash := range fresh {
-		if err := t.exec(`INSERT INTO ledger_hashes (idx, hash) VALUES (?, ?)`, l.hashes+int64(i), hash[:]); err != nil {
-			return err
-		}
+		hashes[i] = []any{l.hashes + int64(i), bytes.Clone(hash[:])}
 		l.recent[l.hashes+int64(i)] = hash
+	}
+	if err := t.w.s.session.insert(t.ctx, "ledger_hashes", []string{"idx", "hash"}, hashes); err != nil {
+		return err
 	}
 	return t.exec(`INSERT INTO ledger_checkpoints (size, note) VALUES (?, ?)`, l.size+int64(len(t.bodies)), string(checkpoint))
 }
