@@ -35,11 +35,28 @@ type world struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal asks to end well, a second one ends at once
+	ctx, stop := interruptible()
 	code := run(world{args: os.Args, env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, interrupt: ctx})
 	stop()
 	os.Exit(code)
+}
+
+// interruptible ends with the first signal, which asks to end well. A second
+// one ends the process at once: signals are given back before anybody hears
+// of the first, so that none falls in between.
+func interruptible() (ctx context.Context, stop func()) {
+	ctx, stop = context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+		stop()
+	}()
+	return ctx, stop
 }
 
 // run is the whole program; its result is the exit code.
