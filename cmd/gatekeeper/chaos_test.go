@@ -194,6 +194,33 @@ func (c *chaos) heal() {
 	for _, l := range c.links {
 		l.heal(c.t)
 	}
+	for c.t.Context().Err() == nil && !c.answers(5*time.Second) {
+		c.killSecond()
+		c.second = c.start()
+	}
+}
+
+// answers tells whether the second replica serves, or does so soon. One that
+// began while its database was away has ended, and nobody but us is there to
+// start it again, as a supervisor would.
+func (c *chaos) answers(within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(c.t.Context(), within)
+	defer cancel()
+	for ctx.Err() == nil {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.addrs[1]+"/", nil)
+		if err != nil {
+			return false
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			_ = resp.Body.Close()
+			return true
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond): // another process is waited for by asking
+		}
+	}
+	return false
 }
 
 // calm waits until nothing is due any more.
