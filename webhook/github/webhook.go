@@ -6,16 +6,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/webhook/internal/door"
 )
 
 const (
@@ -31,6 +31,9 @@ const (
 	// repeat deliveries of the last three days.
 	deliveryKept = 7 * 24 * time.Hour
 )
+
+// webhookDoor takes less than GitHub's 25 MB: what we listen to is small.
+var webhookDoor = door.Door{Limit: maxWebhook, NotPost: "webhooks are sent by POST", TooLong: "a webhook has at most 1 MiB here"}
 
 // Inbox makes a webhook and the work that it causes durable, once.
 // gatekeeper.Store implements it.
@@ -105,11 +108,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // read gives the event only after the signature held over the raw body.
 func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (Event, error) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		return Event{}, errMethod
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
+	body, err := webhookDoor.Body(w, r)
 	if err != nil {
 		return Event{}, err
 	}
@@ -149,8 +148,9 @@ func eventOf(h http.Header, body []byte) (Event, error) {
 // (https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries)
 // in constant time. The SHA-1 of older webhooks is not looked at.
 func (h *Webhook) signed(header string, body []byte) error {
-	given, err := hex.DecodeString(cutPrefix(header, "sha256="))
-	if err != nil || !hmac.Equal(given, Sign(h.o.Secret, body)) {
+	digest, ok := strings.CutPrefix(header, "sha256=")
+	given, err := hex.DecodeString(digest)
+	if !ok || err != nil || !hmac.Equal(given, Sign(h.o.Secret, body)) {
 		return gatekeeper.Errorf(gatekeeper.CodeInvalidToken, "the webhook is not signed with the configured github.webhook_secret")
 	}
 	return nil
@@ -202,41 +202,10 @@ func (h *Webhook) work(ctx context.Context, w gatekeeper.Work) error {
 	return h.o.Subscriptions[e.Name].Handle(ctx, e)
 }
 
-var errMethod = errors.New("method not allowed")
-
 func bad(text string) error { return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "%s", text) }
 
-// refuse answers in the API's error shape. It says nothing of the secret.
 func (h *Webhook) refuse(ctx context.Context, w http.ResponseWriter, err error) {
-	status, coded := statusOf(err)
+	status, coded := webhookDoor.Status(err)
 	h.o.Logger.WarnContext(ctx, "github: webhook refused", "status", status, "error", err)
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": string(coded.Code), "error_description": coded.Description})
-}
-
-func statusOf(err error) (int, *gatekeeper.Error) {
-	var large *http.MaxBytesError
-	var coded *gatekeeper.Error
-	switch {
-	case errors.Is(err, errMethod):
-		return http.StatusMethodNotAllowed, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "webhooks are sent by POST")
-	case errors.As(err, &large):
-		return http.StatusRequestEntityTooLarge, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "a webhook has at most 1 MiB here")
-	case !errors.As(err, &coded):
-		return http.StatusBadRequest, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the body cannot be read")
-	case coded.Code == gatekeeper.CodeInvalidToken:
-		return http.StatusUnauthorized, coded
-	case coded.Code == gatekeeper.CodeInvalidRequest:
-		return http.StatusBadRequest, coded
-	}
-	return http.StatusServiceUnavailable, coded
-}
-
-// cutPrefix is "" for what lacks the prefix, which no signature equals.
-func cutPrefix(s, prefix string) string {
-	if len(s) < len(prefix) || s[:len(prefix)] != prefix {
-		return ""
-	}
-	return s[len(prefix):]
+	door.Refuse(w, status, coded)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/webhook/internal/door"
 	"github.com/google/go-cmp/cmp"
 	slackgo "github.com/slack-go/slack"
 )
@@ -216,7 +217,7 @@ func TestSlowLookUpIsAnError(t *testing.T) {
 		}
 		gone, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, err := d.Member(gone, gatekeeper.Person{Slack: "U0BOB"}, "slack:S0RELEASE"); err == nil || errors.Is(err, errMethod) {
+		if _, err := d.Member(gone, gatekeeper.Person{Slack: "U0BOB"}, "slack:S0RELEASE"); err == nil || errors.Is(err, door.ErrMethod) {
 			t.Errorf("a caller that left got %v", err)
 		}
 		synctest.Wait()

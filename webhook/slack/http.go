@@ -3,16 +3,16 @@ package slack
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"net/url"
 
-	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/webhook/internal/door"
 )
 
 // maxCallback is the largest body of a callback (contract 3).
 const maxCallback = 1 << 20
+
+var callbackDoor = door.Door{Limit: maxCallback, NotPost: "callbacks are sent by POST", TooLong: "a callback has at most 1 MiB"}
 
 // Interactions is POST /webhook/slack/interactions: verify, record,
 // acknowledge. Anything that is slow or can fail happens afterwards, as
@@ -75,11 +75,7 @@ func (s *Slack) answered(w http.ResponseWriter, r *http.Request, k kind, read fu
 
 // verified is the body after its signature held; nothing parses it before.
 func (s *Slack) verified(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		return nil, errMethod
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
+	body, err := callbackDoor.Body(w, r)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +90,6 @@ func formOf(body []byte) (url.Values, error) {
 	return form, nil
 }
 
-var errMethod = errors.New("method not allowed")
-
 // acknowledge answers 200, with an empty body where there is nothing to say:
 // Slack takes any other one for an answer.
 func acknowledge(w http.ResponseWriter, ack any) {
@@ -107,30 +101,8 @@ func acknowledge(w http.ResponseWriter, ack any) {
 	_ = json.NewEncoder(w).Encode(ack) // a broken connection has nobody to tell
 }
 
-// refuse answers in the API's error shape. The one who reads it is Slack, or
-// a stranger: it says nothing about secrets or the request.
 func (s *Slack) refuse(ctx context.Context, w http.ResponseWriter, err error) {
-	status, coded := statusOf(err)
+	status, coded := callbackDoor.Status(err)
 	s.Logger.WarnContext(ctx, "slack: callback refused", "status", status, "error", s.scrubbed(err))
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": string(coded.Code), "error_description": coded.Description})
-}
-
-func statusOf(err error) (int, *gatekeeper.Error) {
-	var large *http.MaxBytesError
-	var coded *gatekeeper.Error
-	switch {
-	case errors.Is(err, errMethod):
-		return http.StatusMethodNotAllowed, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "callbacks are sent by POST")
-	case errors.As(err, &large):
-		return http.StatusRequestEntityTooLarge, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "a callback has at most 1 MiB")
-	case !errors.As(err, &coded):
-		return http.StatusBadRequest, gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the body cannot be read")
-	case coded.Code == gatekeeper.CodeInvalidToken:
-		return http.StatusUnauthorized, coded
-	case coded.Code == gatekeeper.CodeInvalidRequest:
-		return http.StatusBadRequest, coded
-	}
-	return http.StatusServiceUnavailable, coded
+	door.Refuse(w, status, coded)
 }
