@@ -44,7 +44,7 @@ func (t Trust) Verify(ctx context.Context, raw string) (map[string]any, error) {
 	if std.Issuer != t.Issuer {
 		return nil, ErrIssuer
 	}
-	keys, err := fetchKeys(ctx, t.Issuer)
+	keys, err := FetchKeys(ctx, t.Issuer)
 	if err != nil {
 		return nil, errors.Join(ErrKeys, err)
 	}
@@ -65,7 +65,9 @@ func (t Trust) Verify(ctx context.Context, raw string) (map[string]any, error) {
 	return claims, nil
 }
 
-func fetchKeys(ctx context.Context, issuer string) (jose.JSONWebKeySet, error) {
+// FetchKeys reads an issuer's keys the way a cloud does: by its discovery
+// document, which has to name the issuer.
+func FetchKeys(ctx context.Context, issuer string) (jose.JSONWebKeySet, error) {
 	var doc struct {
 		Issuer string `json:"issuer"`
 		JWKS   string `json:"jwks_uri"`

@@ -2,7 +2,6 @@ package stsbox
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/cloudbox"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 )
@@ -60,7 +60,7 @@ func (s *STS) verified(raw string) (map[string]any, error) {
 	if !ok {
 		return nil, refuse("InvalidIdentityToken", "No OpenIDConnect provider found in your account for %s", std.Issuer)
 	}
-	keys, err := fetchKeys(std.Issuer)
+	keys, err := cloudbox.FetchKeys(context.Background(), std.Issuer)
 	if err != nil {
 		return nil, refuse("IDPCommunicationError", "Couldn't retrieve verification key from your identity provider")
 	}
@@ -75,35 +75,6 @@ func (s *STS) verified(raw string) (map[string]any, error) {
 		return nil, refuse("InvalidIdentityToken", "Incorrect token audience")
 	}
 	return claims, nil
-}
-
-func fetchKeys(issuer string) (jose.JSONWebKeySet, error) {
-	var doc struct {
-		JWKS string `json:"jwks_uri"`
-	}
-	var keys jose.JSONWebKeySet
-	if err := get(issuer+"/.well-known/openid-configuration", &doc); err != nil {
-		return keys, err
-	}
-	return keys, get(doc.JWKS, &keys)
-}
-
-func get(from string, into any) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("stsbox: %s answered %s", from, resp.Status)
-	}
-	return json.NewDecoder(resp.Body).Decode(into)
 }
 
 // tokenTags are the session tags that a token carries as claims.
