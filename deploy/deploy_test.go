@@ -11,22 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/goccy/go-yaml"
 )
-
-// program finds one, or says which command installs it.
-func program(t *testing.T, name, install string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("GATEKEEPER_CI") != "" {
-		t.Fatalf("no %s here: %s", name, install)
-	}
-	t.Skipf("no %s here: %s", name, install)
-	return ""
-}
 
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
@@ -44,7 +31,7 @@ const (
 
 // The plain manifests are the chart's, so that there is one source.
 func TestChart(t *testing.T) {
-	helm := program(t, "helm", helmInstall)
+	helm := parts.Find(t, "helm", helmInstall)
 	run(t, helm, "lint", "--strict", kube, "helm/gatekeeper")
 	want, err := os.ReadFile("kubernetes/gatekeeper.yaml")
 	if err != nil {
@@ -81,7 +68,7 @@ func TestPodsAreHardened(t *testing.T) {
 }
 
 func TestAlerts(t *testing.T) {
-	promtool := program(t, "promtool", "apt-get install prometheus")
+	promtool := parts.Find(t, "promtool", "apt-get install prometheus")
 	run(t, promtool, "check", "rules", "prometheus/alerts.yaml")
 	run(t, promtool, "test", "rules", "prometheus/alerts_test.yaml")
 }
@@ -142,7 +129,7 @@ func TestFiles(t *testing.T) {
 }
 
 func TestUnit(t *testing.T) {
-	analyze := program(t, "systemd-analyze", "apt-get install systemd")
+	analyze := parts.Find(t, "systemd-analyze", "apt-get install systemd")
 	body, err := os.ReadFile("systemd/gatekeeper.service")
 	if err != nil {
 		t.Fatal(err)

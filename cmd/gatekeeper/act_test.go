@@ -9,35 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
-
-// realPart finds a program that a test needs. Where it is missing the test is
-// skipped, and fails in CI, which was meant to install it.
-func realPart(t *testing.T, name, install string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if gopath, goErr := exec.CommandContext(t.Context(), "go", "env", "GOPATH").Output(); goErr == nil {
-		path = filepath.Join(strings.TrimSpace(string(gopath)), "bin", name)
-		if _, err = os.Stat(path); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("GATEKEEPER_CI") == "1" {
-		t.Fatalf("%s is missing; `%s` installs it", name, install)
-	}
-	t.Skipf("%s is missing; `%s` installs it", name, install)
-	return ""
-}
 
 // The action, run by a real runner of GitHub workflows on this host: the
 // credentials reach the next step, as variables or outputs, no log shows a
 // secret, and no input runs as a script.
 func TestAction(t *testing.T) {
-	act := realPart(t, "act", "go install github.com/nektos/act@latest")
+	act := parts.Find(t, "act", "go install github.com/nektos/act@latest")
 	path := binary(t)
 	for _, export := range []string{"env", "outputs"} {
 		t.Run(export, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/goccy/go-yaml"
 )
 
@@ -53,7 +54,7 @@ func TestActionTakesInputsByEnvironment(t *testing.T) {
 // Where the action takes its binary from, by the ref that it is used at and
 // the runner's system. uname and curl are stand-ins; the rest is the runner's.
 func TestActionTakesItsBinary(t *testing.T) {
-	bash := realPart(t, "bash", "apt-get install bash")
+	bash := parts.Find(t, "bash", "apt-get install bash")
 	for name, c := range map[string]struct {
 		ref, version, system, temp string
 		tampered                   bool

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/oidc"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/stsbox"
 	"github.com/goccy/go-yaml"
 )
@@ -270,7 +271,7 @@ func lines(v any) []string {
 
 // The workflow of docs/ci.md is one that GitHub takes.
 func TestDocumentedWorkflow(t *testing.T) {
-	actionlint := realPart(t, "actionlint", "go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
+	actionlint := parts.Find(t, "actionlint", "go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
 	path := filepath.Join(t.TempDir(), "deploy.yml")
 	if err := os.WriteFile(path, []byte(block(t, "ci.md", ".github/workflows/deploy.yml", "https://gatekeeper.example.com")), 0o600); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/cloudbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/gcpbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/githubbox"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/stsbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/vaultbox"
 	"github.com/gatekeeper-ci/gatekeeper/sts/issuer"
@@ -208,7 +209,7 @@ func (p *played) requestOf(t *testing.T) string {
 // trust the gatekeeper alone: each refuses the CI's own token as it is said to.
 func TestDocumentedProofs(t *testing.T) {
 	for _, program := range []string{"bash", "curl"} {
-		realPart(t, program, "apt-get install "+program)
+		parts.Find(t, program, "apt-get install "+program)
 	}
 	page, err := os.ReadFile("../../docs/credentials.md")
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
 
 // oneOfEach is a credential of each type. Whatever is secret starts with
@@ -178,7 +179,7 @@ func jsonMap(m map[string]string) string {
 
 // A shell takes what --output env prints, whatever the values hold.
 func TestShellTakesExports(t *testing.T) {
-	sh := realPart(t, "sh", "a POSIX shell")
+	sh := parts.Find(t, "sh", "a POSIX shell")
 	got := deliverAll(t, deliveryOptions{output: "env", export: "env"}, oneOfEach()...)
 	out, err := shell(t, sh, got.stdout+"\nprintf '%s|' \"$AWS_SECRET_ACCESS_KEY\" \"$AWS_SESSION_TOKEN\" \"$GOOGLE_OAUTH_ACCESS_TOKEN\" \"$GATEKEEPER_GITHUB_TOKEN\" \"$GATEKEEPER_OIDC_TOKEN\"; cat \"$GATEKEEPER_OIDC_TOKEN_FILE\"")
 	if want := "canary'secret|canary\nsession|canary\"gcp|canary-gh|canary-oidc|canary-oidc"; err != nil || out != want {

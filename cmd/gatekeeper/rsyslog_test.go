@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
 
 // rsyslog is the real receiver, with TLS, in a process of its own.
@@ -50,10 +52,10 @@ func newRsyslog(t *testing.T) *rsyslog {
 	const install = "apt-get install rsyslog rsyslog-gnutls"
 	path := "/usr/sbin/rsyslogd" // not on everybody's PATH
 	if _, err := os.Stat(path); err != nil {
-		path = realPart(t, "rsyslogd", install)
+		path = parts.Find(t, "rsyslogd", install)
 	}
 	if found, _ := filepath.Glob("/usr/lib/*/rsyslog/lmnsd_gtls.so"); len(found) == 0 {
-		realPart(t, "rsyslog-gnutls", install)
+		parts.Find(t, "rsyslog-gnutls", install)
 	}
 	dir := t.TempDir()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -10,25 +10,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
 
 // tofu finds OpenTofu.
 func tofu(t *testing.T) string {
 	t.Helper()
-	if path, err := exec.LookPath("tofu"); err == nil {
-		return path
-	}
-	if root, err := exec.CommandContext(t.Context(), "go", "env", "GOPATH").Output(); err == nil {
-		if path, err := exec.LookPath(filepath.Join(strings.TrimSpace(string(root)), "bin", "tofu")); err == nil {
-			return path
-		}
-	}
-	const why = "OpenTofu is missing; .ci/run builds it"
-	if os.Getenv("GATEKEEPER_CI") == "1" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
-	return ""
+	return parts.Find(t, "tofu", "bash .ci/run")
 }
 
 func run(t *testing.T, name string, args ...string) string {

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
 
 const (
@@ -38,12 +40,12 @@ func TestVersityGW(t *testing.T) {
 		inNamespace(t, dir)
 		return
 	}
-	versitygw := part(t, "versitygw", "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
+	versitygw := parts.Find(t, "versitygw", "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
 	for name, install := range map[string]string{"unshare": "util-linux", "mount": "mount", "ip": "iproute2"} {
-		part(t, name, "apt-get install "+install)
+		parts.Find(t, name, "apt-get install "+install)
 	}
 	if os.Geteuid() != 0 {
-		missing(t, "it takes root to make a network namespace; run this test as root")
+		parts.Missing(t, "it takes root to make a network namespace; run this test as root")
 	}
 	dir := t.TempDir()
 	ca := authority(t, dir)
@@ -61,30 +63,6 @@ func TestVersityGW(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "--- PASS: TestVersityGW/refusals") {
 		t.Fatalf("%v\n%s", err, out)
 	}
-}
-
-// part finds a program on PATH or where go install puts it.
-func part(t *testing.T, name, install string) string {
-	t.Helper()
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	if root, err := exec.CommandContext(t.Context(), "go", "env", "GOPATH").Output(); err == nil {
-		if path, err := exec.LookPath(filepath.Join(strings.TrimSpace(string(root)), "bin", name)); err == nil {
-			return path
-		}
-	}
-	missing(t, name+" is missing; "+install)
-	return ""
-}
-
-// missing skips, except where everything has to be there.
-func missing(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("GATEKEEPER_CI") == "1" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // listens waits until somebody does, or the program has ended.

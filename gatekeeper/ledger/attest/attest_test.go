@@ -14,6 +14,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger/attest"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	intoto "github.com/in-toto/attestation/go/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 )
@@ -241,13 +242,7 @@ func TestIndependentVerifiers(t *testing.T) {
 		s.GetPredicateType() != attest.PredicateType || s.GetPredicate().GetFields()["environment"].GetStringValue() != "production" {
 		t.Errorf("got %s", payload)
 	}
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		if os.Getenv("GATEKEEPER_CI") == "1" {
-			t.Fatal("openssl is missing; `apt-get install openssl` installs it")
-		}
-		t.Skip("openssl is missing; `apt-get install openssl` installs it")
-	}
+	openssl := parts.Find(t, "openssl", "apt-get install openssl")
 	dir := t.TempDir()
 	pem, err := attest.PEM(key.Public().(ed25519.PublicKey))
 	if err != nil {
