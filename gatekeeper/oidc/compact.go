@@ -1,24 +1,15 @@
 package oidc
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"strings"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxToken is the longest token that is looked at. Larger ones cost memory
 // before anything is proven (CVE-2025-27144); real ones have about 2 KiB.
 const maxToken = 16 << 10
-
-// maxDepth bounds nesting of claims; documented ones have two levels.
-const maxDepth = 8
 
 // compact is a token in the JWS compact form (RFC 7515 section 7.1), taken
 // apart but not verified.
@@ -70,7 +61,7 @@ func takeApart(raw string) (compact, error) {
 // header allows what issuers send and nothing that could say where keys come
 // from or what else has to be understood (jku, jwk, x5u, x5c, crit).
 func (c *compact) header(body []byte) error {
-	header, err := StrictJSON(body)
+	header, err := strictObject(body, headerSize)
 	if err != nil {
 		return invalid("the token's header: %v", err)
 	}
@@ -95,82 +86,6 @@ func (c *compact) header(body []byte) error {
 		return invalid("the token names no key (kid)")
 	}
 	return nil
-}
-
-// StrictJSON reads one JSON object: UTF-8, names compared as they are, no name
-// twice, nothing behind it. encoding/json alone takes "SUB" and a second "sub"
-// for "sub" when it fills a struct, and the last of duplicates (row 18).
-// Numbers stay as written (json.Number).
-func StrictJSON(body []byte) (map[string]any, error) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(body)) // refuses duplicates and invalid UTF-8 by itself
-	if d.PeekKind() != '{' {
-		return nil, errors.New("it is no JSON object")
-	}
-	value, err := strictValue(d)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the object")
-	}
-	object, _ := value.(map[string]any)
-	return object, nil
-}
-
-func strictValue(d *jsontext.Decoder) (any, error) {
-	token, err := d.ReadToken()
-	switch {
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		return nil, errors.New("a name stands twice")
-	case err != nil:
-		return nil, errors.New("it is no valid JSON")
-	case d.StackDepth() > maxDepth:
-		return nil, fmt.Errorf("it nests deeper than %d levels", maxDepth)
-	}
-	switch token.Kind() {
-	case '"':
-		return token.String(), nil
-	case '0':
-		return json.Number(token.String()), nil
-	case 't', 'f':
-		return token.Bool(), nil
-	case '[':
-		return strictArray(d)
-	case '{':
-		return strictObject(d)
-	}
-	return nil, nil
-}
-
-func strictArray(d *jsontext.Decoder) ([]any, error) {
-	list := []any{}
-	for d.PeekKind() != ']' {
-		value, err := strictValue(d)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, value)
-	}
-	_, err := d.ReadToken()
-	return list, err
-}
-
-func strictObject(d *jsontext.Decoder) (map[string]any, error) {
-	object := make(map[string]any, 32)
-	for d.PeekKind() != '}' {
-		name, err := strictValue(d)
-		if err != nil {
-			return nil, err
-		}
-		value, err := strictValue(d)
-		if err != nil {
-			return nil, err
-		}
-		key, _ := name.(string) // the decoder lets nothing else be a name
-		object[key] = value
-	}
-	_, err := d.ReadToken()
-	return object, err
 }
 
 func invalid(format string, args ...any) *gatekeeper.Error {

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -93,7 +94,7 @@ func WorkloadFromClaims(typ, name, issuerURL string, claims map[string]any) (gat
 	if name == "" {
 		name = typ
 	}
-	return v.fields(Issuer{Name: name, Type: typ, URL: issuerURL}, claims), nil
+	return v.fields(Issuer{Name: name, Type: typ, URL: issuerURL}, maps.Clone(claims)), nil
 }
 
 // NeverTaken says why a token with these claims would be refused whatever the
@@ -136,14 +137,19 @@ func (v vendor) hinted() string {
 	return "; " + v.hint
 }
 
+// fields maps claims, which the workload keeps from then on, but for those
+// that tell one token from the next of the same job.
 func (v vendor) fields(i Issuer, claims map[string]any) gatekeeper.Workload {
+	for _, name := range []string{"jti", "iat", "nbf", "exp"} {
+		delete(claims, name)
+	}
 	w := gatekeeper.Workload{
 		Issuer: i.Name, IssuerType: i.Type, IssuerURL: i.URL, Subject: text(claims, "sub"),
 		Repository: v.repository(claims), RepositoryID: v.repositoryID(claims), RepositoryOwnerID: v.ownerID(claims),
 		Ref: v.ref(claims), SHA: v.sha(claims), Workflow: v.workflow(claims), WorkflowSHA: v.workflowSHA(claims),
 		RunID: v.run(claims), RunAttempt: v.attempt(claims), Job: v.job(claims), Environment: v.environment(claims),
 		Event: v.event(claims), Runner: v.runner(claims), Actor: v.actor(claims), ActorID: v.actorID(claims),
-		Claims: map[string]any{},
+		Claims: claims,
 	}
 	w.RepositoryOwner, _, _ = strings.Cut(w.Repository, "/")
 	if v.ownerName != nil {
@@ -151,11 +157,6 @@ func (v vendor) fields(i Issuer, claims map[string]any) gatekeeper.Workload {
 	}
 	if w.Repository != "" && w.RunID != "" {
 		w.RunURL = v.runURL(w, claims)
-	}
-	for name, value := range claims {
-		if !slices.Contains([]string{"jti", "iat", "nbf", "exp"}, name) {
-			w.Claims[name] = value
-		}
 	}
 	return w
 }
