@@ -1,11 +1,16 @@
 # A static binary on nothing: no shell, no package manager, no root.
-FROM golang:1.26 AS build
+# The base is golang:1.26-trixie of 2026-07-14, as docker-library/repo-info lists
+# it. It only lends a shell: .ci/build fetches the compiler of the release, so
+# that the image holds the very binary of the release.
+FROM --platform=$BUILDPLATFORM golang:1.26-trixie@sha256:4ee9ffa999b4583ce281939cdff828763083610292f252279a0cee77473bd9a7 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=dev
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/gatekeeper ./cmd/gatekeeper \
+ARG TARGETOS
+ARG TARGETARCH
+RUN bash .ci/build "${VERSION}" "${TARGETOS}/${TARGETARCH}" /out/gatekeeper \
  && mkdir -p /out/data /out/etc \
  && echo 'gatekeeper:x:65532:65532::/data:/nonexistent' > /out/etc/passwd
 

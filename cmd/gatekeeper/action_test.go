@@ -58,6 +58,7 @@ func TestActionTakesItsBinary(t *testing.T) {
 	for name, c := range map[string]struct {
 		ref, version, system, temp string
 		tampered                   bool
+		unsigned                   bool // cosign does not take the signature
 		onPath                     string
 		says                       string // of a failure; "" runs the binary
 		from                       string // the release
@@ -75,6 +76,7 @@ func TestActionTakesItsBinary(t *testing.T) {
 		"a command in the version":   {ref: "v1", version: "x\n::set-env name=A::b", says: `is no release`},
 		"a checkout":                 {says: "runs from a checkout"},
 		"another binary":             {ref: "v1.2.3", tampered: true, says: "the checksum of gatekeeper_linux_amd64 is not the release's"},
+		"checksums of others":        {ref: "v1.2.3", unsigned: true, says: "the checksums of v1.2.3 are not signed by its release"},
 		"an unknown system":          {ref: "v1.2.3", system: "SunOS sparc", says: "no gatekeeper for SunOS"},
 		"that version on PATH":       {ref: "v1.2.3", onPath: "v1.2.3"},
 		"another version on PATH":    {ref: "v1.2.3", onPath: "v1.2.2", from: "v1.2.3/gatekeeper_linux_amd64"},
@@ -106,6 +108,7 @@ func TestActionTakesItsBinary(t *testing.T) {
 			write("bin/uname", "#!/bin/sh\n[ \"$1\" = -s ] && echo '"+system+"' || echo '"+machine+"'\n")
 			write("bin/curl", "#!/bin/sh\nwhile [ $# -gt 0 ]; do case \"$1\" in --output) out=\"$2\"; shift;; https:*) from=\"$1\";; esac; shift; done\n"+
 				"echo \"$from\" >>\"$FETCHED\"\ncase \"$from\" in */checksums.txt) echo \"$SUM  $(basename \"$(sed -n 1p \"$FETCHED\")\")\" >\"$out\";; *) cp \"$PROGRAM\" \"$out\";; esac\n")
+			write("bin/cosign", fmt.Sprintf("#!/bin/sh\necho \"$*\" >cosigned\n[ %t = false ]\n", c.unsigned))
 			write("program", program)
 			if c.onPath != "" {
 				write("bin/gatekeeper", program)
@@ -134,10 +137,13 @@ func TestActionTakesItsBinary(t *testing.T) {
 			if (err == nil) != (c.says == "") || !strings.Contains(string(out), c.says) || c.says == "" && !strings.Contains(string(out), "ran request --url") {
 				t.Errorf("%v\n%s\nwant %q", err, out, c.says)
 			}
+			if cosigned, _ := os.ReadFile(filepath.Join(dir, "cosigned")); c.from != "" && !strings.Contains(string(cosigned), "/release.yml@refs/tags/"+strings.Split(c.from, "/")[0]+" ") {
+				t.Errorf("cosign was asked %q", cosigned)
+			}
 			if strings.Contains("\n"+string(out), "\n::set-env") {
 				t.Errorf("a stranger's text became a command: %s", out)
 			}
-			if c.from != "" && !strings.HasPrefix(string(fetched), "https://github.com/gatekeeper-ci/gatekeeper/releases/download/"+c.from+"\n") || c.from == "" && !c.tampered && len(fetched) > 0 {
+			if c.from != "" && !strings.HasPrefix(string(fetched), "https://github.com/gatekeeper-ci/gatekeeper/releases/download/"+c.from+"\n") || c.from == "" && !c.tampered && !c.unsigned && len(fetched) > 0 {
 				t.Errorf("fetched %s, want %s", fetched, c.from)
 			}
 		})
