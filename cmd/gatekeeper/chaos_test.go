@@ -9,9 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -28,17 +25,17 @@ var (
 	chaosMinutes = flag.Float64("chaos.minutes", 0, "how long TestChaos goes on; 0: a short form")
 )
 
-// chaos is two replicas on one database, one of them a process that is killed
-// over and over, with every link failing in turn.
+// chaos is three replicas on one database, with every link failing in turn:
+// one in this process, one that is killed over and over, and one that lives
+// through all of it and must not grow.
 type chaos struct {
 	*played
-	t      *testing.T
-	rng    *rand.Rand
-	pg     *postgres.Server
-	links  []*link
-	addrs  []string // of the replicas
-	second *exec.Cmd
-	start  func() *exec.Cmd
+	t             *testing.T
+	rng           *rand.Rand
+	pg            *postgres.Server
+	links         []*link
+	addrs         []string // of the replicas
+	second, third *process
 
 	mu    sync.Mutex
 	acked map[string]bool // request, person and choice of clicks that Slack got acknowledged
@@ -60,71 +57,43 @@ func TestChaos(t *testing.T) {
 	}
 	t.Logf("again with: go test ./cmd/gatekeeper -run Chaos -chaos.seed=%d -chaos.minutes=%g", seed, *chaosMinutes)
 	c := newChaos(t, rand.New(rand.NewPCG(seed, 0)))
-	before := runtime.NumGoroutine()
 	span := time.Duration(*chaosMinutes * float64(time.Minute))
+	grown := c.watchGrowth()
 	stop := c.trouble(max(span, 6*time.Second))
 	c.deployments(seed, 8, span)
 	stop()
 	c.calm()
-	t.Logf("exit codes of steps: %v; goroutines %d before, %d after; open files %d", c.ended, before, runtime.NumGoroutine(), openFiles())
+	t.Logf("exit codes of steps: %v", c.ended)
+	grown()
 	c.holds()
-}
-
-func openFiles() int {
-	entries, _ := os.ReadDir("/proc/self/fd")
-	return len(entries)
 }
 
 func newChaos(t *testing.T, rng *rand.Rand) *chaos {
 	c := &chaos{t: t, rng: rng, pg: postgres.Start(t, postgres.Options{Durable: true}), acked: map[string]bool{}, ended: map[int]int{}}
 	direct := c.pg.Database()
-	for range 2 {
+	for range 3 {
 		c.links = append(c.links, newLink(t, c.pg.Addr()))
 	}
-	through := func(l *link) string { return strings.Replace(direct, c.pg.Addr(), l.addr(), 1) }
-	var env map[string]string
-	var file string
+	through := func(i int) string { return strings.Replace(direct, c.pg.Addr(), c.links[i].addr(), 1) }
+	program := binary(t)
 	c.played = play(t, func(s *stage) {
 		if err := os.WriteFile(s.cfg.Rules, []byte(strings.Replace(twoApprovers, "slack:S0RELEASE", "slack:U0BOB, slack:U0CAROL", 1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		s.cfg.Pending = 1000
-		s.cfg.Database = through(c.links[1])
-		if file, env = s.configFile(t); true {
-			if got := command(t.Context(), env, "keys", "init", "--config", file); got.code != 0 {
-				t.Fatalf("exit %d\n%s", got.code, got.stderr)
-			}
-		}
-		s.cfg.Database = through(c.links[0])
+		all := s.replicas(t, through, program, program, program)
+		c.second, c.third = all[1], all[2]
+		s.cfg.Database = through(0)
 	})
-	second := free(t)
-	body, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	c.addrs = []string{c.cfg.URL, c.second.url, c.third.url}
+	for _, p := range []*process{c.second, c.third} {
+		p.args = []string{"--log-level", "error"}
+		p.start()
 	}
-	text := strings.Replace(string(body), `listen: "`+c.ears.Addr().String(), `listen: "`+second, 1)
-	text = strings.Replace(text, `admin_listen: "`+c.doors.Addr().String(), `admin_listen: "`+free(t), 1) + "limits: {pending_per_repository: 1000}\n"
-	other := filepath.Join(c.dir, "second.yaml")
-	if err := os.WriteFile(other, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c.addrs = []string{c.cfg.URL, "http://" + second}
-	program := binary(t)
-	c.start = func() *exec.Cmd {
-		cmd := exec.Command(program, "serve", "--config", other, "--log-level", "error")
-		cmd.Env = append(os.Environ(), "SLACK_BOT_TOKEN="+slackbox.BotToken, "SLACK_SIGNING_SECRET="+slackbox.SigningSecret)
-		cmd.Stderr = c.log
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return cmd
-	}
-	c.second = c.start()
-	t.Cleanup(c.killSecond)
 	return c
 }
 
-func free(t *testing.T) string {
+func free(t testing.TB) string {
 	t.Helper()
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -133,11 +102,6 @@ func free(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
-}
-
-func (c *chaos) killSecond() {
-	_ = c.second.Process.Kill()
-	_ = c.second.Wait()
 }
 
 // trouble makes one thing fail after the other for a while. What began in it
@@ -160,7 +124,7 @@ func (c *chaos) trouble(span time.Duration) (stop func()) {
 }
 
 func (c *chaos) fault() {
-	l := c.links[c.rng.IntN(2)]
+	l := c.links[c.rng.IntN(len(c.links))]
 	switch c.rng.IntN(10) {
 	case 0:
 		c.slack.Fail(slackbox.Fault{Method: "chat.postMessage", After: true, Reset: true})
@@ -179,8 +143,8 @@ func (c *chaos) fault() {
 	case 7:
 		l.down(c.t, 300*time.Millisecond)
 	case 8:
-		c.killSecond()
-		c.second = c.start()
+		c.second.kill()
+		c.second.begin()
 	case 9:
 		if c.rng.IntN(3) == 0 {
 			c.pg.Kill()
@@ -194,33 +158,8 @@ func (c *chaos) heal() {
 	for _, l := range c.links {
 		l.heal(c.t)
 	}
-	for c.t.Context().Err() == nil && !c.answers(5*time.Second) {
-		c.killSecond()
-		c.second = c.start()
-	}
-}
-
-// answers tells whether the second replica serves, or does so soon. One that
-// began while its database was away has ended, and nobody but us is there to
-// start it again, as a supervisor would.
-func (c *chaos) answers(within time.Duration) bool {
-	ctx, cancel := context.WithTimeout(c.t.Context(), within)
-	defer cancel()
-	for ctx.Err() == nil {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.addrs[1]+"/", nil)
-		if err != nil {
-			return false
-		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			_ = resp.Body.Close()
-			return true
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(50 * time.Millisecond): // another process is waited for by asking
-		}
-	}
-	return false
+	c.second.ready(http.StatusOK)
+	c.third.ready(http.StatusOK)
 }
 
 // calm waits until nothing is due any more.
@@ -259,7 +198,7 @@ func (c *chaos) deployments(seed uint64, workers int, span time.Duration) {
 // who click until they see that it went through.
 func (c *chaos) deployment(rng *rand.Rand, run int) {
 	env := c.jobEnv(runClaims(run))
-	env["GATEKEEPER_URL"] = c.addrs[rng.IntN(2)]
+	env["GATEKEEPER_URL"] = c.addrs[rng.IntN(len(c.addrs))]
 	ctx, cancel := context.WithTimeout(c.t.Context(), 4*time.Minute)
 	defer cancel()
 	done := make(chan outcomeOf, 1)

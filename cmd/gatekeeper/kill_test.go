@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,81 +18,6 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
-
-// binary builds the real program, once for each test that needs it.
-func binary(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "gatekeeper")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return path
-}
-
-// process is the real gatekeeper in a process of its own. It is killed with
-// SIGKILL and started again, over and over.
-type process struct {
-	*stage
-	t      testing.TB
-	path   string
-	config string
-	admin  string
-	cmd    *exec.Cmd
-	exited chan struct{}
-	log    *buffer
-}
-
-func newProcess(t testing.TB, path string, rules string) *process {
-	t.Helper()
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
-	p := &process{stage: s, t: t, path: path, admin: s.doors.Addr().String(), log: &buffer{}}
-	p.config, _ = s.configFile(t)
-	if err := os.WriteFile(s.cfg.Rules, []byte(rules), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	// The process binds these ports itself.
-	_, _ = s.ears.Close(), s.doors.Close()
-	t.Cleanup(p.kill)
-	return p
-}
-
-// start runs the process and waits until it answers.
-func (p *process) start() {
-	p.t.Helper()
-	p.cmd = exec.Command(p.path, "serve", "--config", p.config)
-	p.cmd.Env = append(os.Environ(), "SLACK_BOT_TOKEN="+slackbox.BotToken, "SLACK_SIGNING_SECRET="+slackbox.SigningSecret)
-	p.cmd.Stderr = p.log
-	if err := p.cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	exited := make(chan struct{})
-	p.exited = exited
-	go func(c *exec.Cmd) { _ = c.Wait(); close(exited) }(p.cmd)
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		conn, err := net.Dial("tcp", p.admin)
-		if err == nil {
-			_ = conn.Close()
-			return
-		}
-		select {
-		case <-exited:
-			p.t.Fatalf("the service ended at its start:\n%s", p.log)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
-	p.t.Fatalf("the service does not answer:\n%s", p.log)
-}
-
-func (p *process) kill() {
-	if p.cmd != nil {
-		_ = p.cmd.Process.Kill()
-		<-p.exited
-	}
-}
 
 // killAfter kills the process when the database was written to n times, and
 // starts it again. fired tells whether it came to that before stop.

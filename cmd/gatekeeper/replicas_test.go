@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/postgres"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
@@ -138,14 +140,58 @@ slack: {bot_token: xoxb-1, signing_secret: s, team: T0ACME, channel: C0DEPLOYS}
 	if got := command(t.Context(), nil, "keys", "init", "--config", path); got.code != 0 || strings.Count(got.stdout, "\n") != 3 {
 		t.Errorf("keys init: exit %d\n%s%s", got.code, got.stdout, got.stderr)
 	}
-	if got := command(t.Context(), nil, "serve", "--config", path); got.code != 1 || !strings.Contains(got.stderr, "cannot be reached") {
-		t.Errorf("without a database: exit %d\n%s", got.code, got.stderr)
-	}
 	bad := strings.Replace(body, "postgres://gatekeeper@127.0.0.1:1/g", "postgres:gatekeeper", 1)
 	if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got := command(t.Context(), nil, "config", "check", path); got.code != 1 || !strings.Contains(got.stderr, fmt.Sprintf("%s:2:", path)) {
 		t.Errorf("no URL: exit %d\n%s", got.code, got.stderr)
+	}
+}
+
+// A replica that starts while its database is away is alive and not ready,
+// and serves as soon as the database is back. A database that refuses it ends
+// the start.
+func TestStartsBeforeItsDatabase(t *testing.T) {
+	t.Parallel() // it mostly waits
+	pg := postgres.Start(t, postgres.Options{})
+	url := pg.Database()
+	path := binary(t)
+	s := newPlainStage(t, stageRules)
+	p := s.replicas(t, func(int) string { return url }, path)[0]
+	pg.Stop()
+	p.begin()
+	p.ready(http.StatusServiceUnavailable)
+	if status, body := p.probe("/healthz"); status != http.StatusOK {
+		t.Errorf("healthz: %d %s", status, body)
+	}
+	if _, body := p.probe("/readyz"); !strings.Contains(body, "waiting for the database") {
+		t.Errorf("readyz: %s", body)
+	}
+	done := s.step(t, nil) // tries again until somebody answers
+	pg.Restart()
+	p.ready(http.StatusOK)
+	if err := s.decide(t.Context(), s.asked(t), "U0BOB", "approve"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got.code != 0 {
+		t.Errorf("exit %d\n%s", got.code, got.stderr)
+	}
+	if log := p.log.String(); !strings.Contains(log, "the database is away") || strings.Count(log, "the database is away") > 20 {
+		t.Errorf("the log:\n%s", log)
+	}
+	p.stop()
+
+	pg.Stop()
+	p.begin()
+	p.ready(http.StatusServiceUnavailable)
+	p.stop() // asked to end while it waits, it ends well
+	pg.Restart()
+	s.cfg.Database = strings.Replace(url, "/g1", "/nowhere", 1)
+	refused, _ := s.configFile(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if got := command(ctx, slackEnv(), "serve", "--config", refused); got.code != 1 || !strings.Contains(got.stderr, "cannot be reached") {
+		t.Errorf("no such database: exit %d\n%s", got.code, got.stderr)
 	}
 }

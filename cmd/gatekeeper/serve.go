@@ -42,6 +42,10 @@ func serve(w world, c *cli.Context) error {
 		return cli.Exit("this version does not serve "+strings.Join(cfg.missing, ", ")+"; nothing was started", exitFailed)
 	}
 	s, err := newService(c.Context, cfg, logger)
+	if err != nil && c.Err() != nil {
+		logger.Info("stopped before anything was served", "error", err)
+		return nil
+	}
 	if err != nil {
 		return cli.Exit(err.Error(), exitFailed)
 	}

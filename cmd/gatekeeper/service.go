@@ -43,13 +43,15 @@ type service struct {
 	pages   http.Handler
 
 	public, admin net.Listener
+	doors         *doors // nil until the admin port is served
 	drain         context.Context
 	draining      context.CancelFunc
 	rules         rulesInForce
 }
 
 // newService opens everything and serves nothing yet. What is wrong with the
-// rules or the keys is told now; nobody outside is asked.
+// rules or the keys is told now; nobody outside is asked. A database that is
+// away is waited for, until ctx ends.
 func newService(ctx context.Context, cfg config, log *slog.Logger) (*service, error) {
 	return newServiceOn(ctx, cfg, log, nil, nil)
 }
@@ -58,7 +60,7 @@ func newService(ctx context.Context, cfg config, log *slog.Logger) (*service, er
 func newServiceOn(ctx context.Context, cfg config, log *slog.Logger, public, admin net.Listener) (*service, error) {
 	s := &service{cfg: cfg, log: log, live: &rules.Live{}, metrics: newMetrics(), public: public, admin: admin}
 	s.drain, s.draining = context.WithCancel(context.WithoutCancel(ctx))
-	for _, step := range []func(context.Context) error{s.openStore, s.openSinks, s.openIssuer, s.firstRules, s.openGate, s.listen} {
+	for _, step := range []func(context.Context) error{s.patiently(s.openStore), s.openSinks, s.openIssuer, s.patiently(s.firstRules), s.openGate, s.listen} {
 		if err := step(ctx); err != nil {
 			s.close()
 			return nil, err
@@ -146,6 +148,11 @@ func (s *service) listen(ctx context.Context) error {
 			return err
 		}
 	}
+	return s.listenAdmin(ctx)
+}
+
+func (s *service) listenAdmin(ctx context.Context) (err error) {
+	var lc net.ListenConfig
 	if s.admin == nil {
 		s.admin, err = lc.Listen(ctx, "tcp", s.cfg.AdminListen)
 	}
@@ -182,10 +189,10 @@ func (s *service) server(h http.Handler) *http.Server {
 // hand is finished, and only then the store is closed.
 func (s *service) run(ctx context.Context) error {
 	defer s.close()
-	public, admin := s.server(s.handler()), s.server(s.adminHandler())
-	failed := make(chan error, 2)
+	public := s.server(s.handler())
+	s.serveAdmin(s.adminHandler())
+	failed := make(chan error, 1)
 	go func() { failed <- public.Serve(s.public) }()
-	go func() { failed <- admin.Serve(s.admin) }()
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	var wg sync.WaitGroup
@@ -199,6 +206,7 @@ func (s *service) run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
+	case err = <-s.doors.failed:
 	}
 	s.log.Info("draining")
 	s.draining()
@@ -213,7 +221,7 @@ func (s *service) run(ctx context.Context) error {
 	case <-late.Done():
 		s.log.Warn("work in hand was left; it is done again at the next start")
 	}
-	return errors.Join(err, admin.Shutdown(late))
+	return errors.Join(err, s.doors.server.Shutdown(late))
 }
 
 func ignoreClosed(err error) error {
@@ -225,6 +233,9 @@ func ignoreClosed(err error) error {
 
 func (s *service) close() {
 	s.draining()
+	if s.doors != nil {
+		_ = s.doors.server.Close()
+	}
 	for _, l := range []net.Listener{s.public, s.admin} {
 		if l != nil {
 			_ = l.Close()

@@ -109,16 +109,29 @@ func (p *played) noSecrets(t *testing.T, secrets ...string) {
 // configFile writes the stage's configuration for commands that read it.
 func (s *stage) configFile(t testing.TB) (path string, env map[string]string) {
 	t.Helper()
-	path = filepath.Join(s.dir, "gatekeeper.yaml")
-	body := s.yaml(s.ears.Addr().String(), s.doors.Addr().String())
-	body = strings.Replace(body, "url: http://"+s.ears.Addr().String(), "url: "+s.cfg.URL, 1)
+	return s.configFileOn(t, "gatekeeper.yaml", s.ears.Addr().String(), s.doors.Addr().String()), slackEnv()
+}
+
+// configFileOn is for one more replica, on ports of its own.
+func (s *stage) configFileOn(t testing.TB, name, listen, admin string) (path string) {
+	t.Helper()
+	path = filepath.Join(s.dir, name)
+	body := strings.Replace(s.yaml(listen, admin), "url: http://"+listen, "url: "+s.cfg.URL, 1)
 	if store.Postgres(s.cfg.Database) {
 		body = strings.Replace(body, "database: sqlite:gatekeeper.db", "database: "+s.cfg.Database, 1)
+	}
+	if s.cfg.Pending != defaultPending {
+		body += fmt.Sprintf("limits: {pending_per_repository: %d}\n", s.cfg.Pending)
 	}
 	if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return path, map[string]string{"SLACK_BOT_TOKEN": slackbox.BotToken, "SLACK_SIGNING_SECRET": slackbox.SigningSecret}
+	return path
+}
+
+// slackEnv is what the configuration takes from the environment.
+func slackEnv() map[string]string {
+	return map[string]string{"SLACK_BOT_TOKEN": slackbox.BotToken, "SLACK_SIGNING_SECRET": slackbox.SigningSecret}
 }
 
 // verified runs `audit verify` beside the running service.
@@ -263,7 +276,13 @@ func (s *stage) told(t testing.TB, user, why string) {
 // call is one raw call of the API.
 func (s *stage) call(t testing.TB, method, path, token, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, s.cfg.URL+path, strings.NewReader(body))
+	return callAt(t, s.cfg.URL, method, path, token, body)
+}
+
+// callAt is one at a replica.
+func callAt(t testing.TB, url, method, path, token, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

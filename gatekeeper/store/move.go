@@ -47,8 +47,8 @@ func Move(ctx context.Context, from, to string, l Ledger) ([]Moved, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migratePostgres(ctx, config); err != nil {
-		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "database %s cannot be reached or brought up to date", Redacted(to))
+	if err := migratePostgres(ctx, config, Redacted(to)); err != nil {
+		return nil, notUp(err, "database %s cannot be reached or brought up to date", Redacted(to))
 	}
 	config.RuntimeParams["statement_timeout"] = "0" // a large table takes its time
 	conn, err := pgx.ConnectConfig(ctx, config)

@@ -32,8 +32,8 @@ func OpenPostgres(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migratePostgres(ctx, config); err != nil {
-		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "database %s cannot be reached or brought up to date", Redacted(o.Path))
+	if err := migratePostgres(ctx, config, Redacted(o.Path)); err != nil {
+		return nil, notUp(err, "database %s cannot be reached or brought up to date", Redacted(o.Path))
 	}
 	if s.read, err = openPostgresReads(o.Path); err != nil {
 		return nil, err
@@ -105,8 +105,7 @@ func numbered(query string) string {
 }
 
 // migratePostgres lets one replica at a time bring the schema up to date.
-// Migrations only add, so that the version before goes on beside the new one.
-func migratePostgres(ctx context.Context, config *pgx.ConnConfig) error {
+func migratePostgres(ctx context.Context, config *pgx.ConnConfig, name string) error {
 	files, err := fs.Sub(postgresMigrations, "migrations_postgres")
 	if err != nil {
 		return err
@@ -124,8 +123,7 @@ func migratePostgres(ctx context.Context, config *pgx.ConnConfig) error {
 	if err := db.PingContext(ctx); err != nil { // otherwise the locker waits for minutes
 		return err
 	}
-	_, err = provider.Up(ctx)
-	return err
+	return bringUp(ctx, db, provider, name)
 }
 
 // submitPostgres leaves work, and news of it.

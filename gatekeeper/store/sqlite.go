@@ -45,8 +45,8 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	}
 	db.SetMaxOpenConns(1)
 	s.session = &sqliteSession{db: db, stmt: map[string]*sql.Stmt{}}
-	if err := migrateSQLite(ctx, db); err != nil {
-		return gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "database %s cannot be brought up to date", s.o.Path)
+	if err := migrateSQLite(ctx, db, s.o.Path); err != nil {
+		return notUp(err, "database %s cannot be brought up to date", s.o.Path)
 	}
 	// Whoever held leases on work is gone: this process has the lock.
 	if _, err := db.ExecContext(ctx, `UPDATE work SET leased = 0, run_at = 0 WHERE leased = 1`); err != nil {
@@ -80,7 +80,7 @@ func dsn(path, mode string, pragmas ...string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
-func migrateSQLite(ctx context.Context, db *sql.DB) error {
+func migrateSQLite(ctx context.Context, db *sql.DB, name string) error {
 	files, err := fs.Sub(sqliteMigrations, "migrations")
 	if err != nil {
 		return err
@@ -89,6 +89,5 @@ func migrateSQLite(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	_, err = provider.Up(ctx)
-	return err
+	return bringUp(ctx, db, provider, name)
 }

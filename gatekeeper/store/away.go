@@ -1,0 +1,26 @@
+package store
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Away says whether an error means that PostgreSQL does not answer, or says
+// itself that it cannot serve yet, so that trying again helps. A password or a
+// name that it refuses is no such thing.
+func Away(err error) bool {
+	var said *pgconn.PgError
+	if errors.As(err, &said) { // postgresql.org/docs/current/errcodes-appendix.html
+		return strings.HasPrefix(said.Code, "08") || // connection exceptions
+			strings.HasPrefix(said.Code, "53") || // disk full, out of memory, too many connections
+			strings.HasPrefix(said.Code, "57P") || // shutting down, starting up, crashed
+			strings.HasPrefix(said.Code, "58") || // input and output
+			said.Code == "25006" // read only: a standby that takes over soon
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
