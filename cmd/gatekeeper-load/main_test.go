@@ -2,19 +2,40 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
 
-// A short form of the load, against the real binary: everything that is asked
-// for is answered.
-func TestLoad(t *testing.T) {
+// Inside its enclave the program is this one.
+func TestMain(m *testing.M) {
+	if os.Getenv(inside) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// gatekeeper builds the real binary.
+func gatekeeper(t *testing.T) string {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "gatekeeper")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../gatekeeper").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return binary
+}
+
+// A short form of the load, against the real binary: everything that is asked
+// for is answered.
+func TestLoad(t *testing.T) {
+	binary := gatekeeper(t)
 	var out bytes.Buffer
 	if err := run(t.Context(), []string{"--binary", binary, "--runs", "300", "--waiting", "200", "--clicks", "20"}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
@@ -32,5 +53,34 @@ func TestUsage(t *testing.T) {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%v was taken", args)
 		}
+	}
+	if err := run(t.Context(), []string{"nope"}, io.Discard); err == nil || !strings.Contains(err.Error(), `no "nope"`) {
+		t.Error(err)
+	}
+}
+
+// A short form of the comparison: each that is here exchanges every token, and
+// fulcio, which takes long to build, is said to be missing where it is.
+func TestPeers(t *testing.T) {
+	versitygw := parts.Find(t, "versitygw", "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
+	if os.Geteuid() != 0 {
+		parts.Missing(t, "it takes root to make a network namespace; run the tests as root")
+	}
+	docs := t.TempDir()
+	page := filepath.Join(docs, "performance.md")
+	if err := os.WriteFile(page, []byte("before\n<!-- measured: peers -->\nold\n<!-- end: peers -->\nafter\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"peers", "--binary", gatekeeper(t), "--versitygw", versitygw, "--rounds", "2", "--each", "30", "--write", docs}, &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, want := range []string{`bare RSA-2048 verification \| [1-9]`, `recorded decision \| [1-9]`, `OIDC token \| [1-9]`, `versitygw: token → session \| [1-9]`, `fulcio: token → certificate \| (not here: fulcio is|[1-9])`} {
+		if !regexp.MustCompile(want).MatchString(out.String()) {
+			t.Errorf("the table lacks %s\n%s", want, out.String())
+		}
+	}
+	if written, err := os.ReadFile(page); err != nil || string(written) != "before\n<!-- measured: peers -->\n"+out.String()+"<!-- end: peers -->\nafter\n" {
+		t.Errorf("%v\n%s", err, written)
 	}
 }

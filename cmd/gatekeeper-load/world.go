@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ciissuer"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
@@ -34,8 +32,9 @@ type world struct {
 	sts    *stsbox.STS
 	url    string
 	admin  string
-	cmd    *exec.Cmd
 	client *http.Client
+
+	*process
 }
 
 func build(ctx context.Context, o options) (*world, error) {
@@ -114,60 +113,21 @@ limits: {pending_per_repository: 10000000}
 	return nil
 }
 
-func (w *world) start(ctx context.Context) error {
+func (w *world) start(ctx context.Context) (err error) {
 	config := filepath.Join(w.dir, "gatekeeper.yaml")
-	if out, err := exec.CommandContext(ctx, w.o.binary, "keys", "init", "--config", config).CombinedOutput(); err != nil { //nolint:gosec // the operator's own
+	if out, err := exec.CommandContext(ctx, w.o.binary, "keys", "init", "--config", config).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
-	log, err := os.Create(filepath.Join(w.dir, "log"))
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	w.cmd = exec.Command(w.o.binary, "serve", "--config", config, "--log-level", "warn") //nolint:gosec,noctx // stopped by close
-	w.cmd.Stdout, w.cmd.Stderr = log, log
-	if err := w.cmd.Start(); err != nil {
-		return err
-	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for range 1000 {
-		if r, err := w.client.Get(w.admin + "/readyz"); err == nil { //nolint:noctx // loopback
-			_ = r.Body.Close()
-			if r.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		<-tick.C
-	}
-	body, _ := os.ReadFile(log.Name())
-	return fmt.Errorf("the gatekeeper does not get ready:\n%s", body)
+	w.process, err = begin(ctx, w.dir, answers(w.admin+"/readyz"), w.o.binary, "serve", "--config", config, "--log-level", "warn")
+	return err
 }
 
 func (w *world) close() {
-	if w.cmd != nil {
-		_ = w.cmd.Process.Signal(syscall.SIGTERM)
-		_ = w.cmd.Wait()
-	}
+	w.end()
 	w.ci.Close()
 	w.slack.Close()
 	w.sts.Close()
 	_ = os.RemoveAll(w.dir)
-}
-
-// rss is the gatekeeper's resident memory in bytes; 0 where there is no /proc.
-func (w *world) rss() int64 {
-	body, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	for line := range bytes.SplitSeq(body, []byte("\n")) {
-		var kb int64
-		if _, err := fmt.Sscanf(string(line), "VmRSS: %d kB", &kb); err == nil {
-			return kb * 1024
-		}
-	}
-	return 0
 }
 
 // gauge reads a metric of the gatekeeper's.

@@ -3,18 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -32,16 +24,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ciissuer"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/enclave"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
 
-// The hosts of the namespace. The address looks public, as versitygw wants of
-// an issuer, and leads nowhere but to lo of a network namespace of the test's own.
+// The hosts of the enclave.
 const (
-	publicAddress = "93.184.215.14"
-	ciHost        = "ci.gatekeeper.example"
-	ourHost       = "gatekeeper.example"
-	gatewayAt     = "127.0.0.1:7070"
+	ciHost    = "ci.gatekeeper.example"
+	ourHost   = "gatekeeper.example"
+	gatewayAt = "127.0.0.1:7070"
 )
 
 // The whole way through a real STS: versitygw verifies tokens against their
@@ -58,16 +49,13 @@ func TestRealSTS(t *testing.T) {
 		parts.Missing(t, "it takes root to make a network namespace; run the tests as root")
 	}
 	dir := t.TempDir()
-	ca := makeCA(t, dir)
-	hosts := filepath.Join(dir, "hosts")
-	if err := os.WriteFile(hosts, []byte("127.0.0.1 localhost\n"+publicAddress+" "+ciHost+" "+ourHost+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	script := `ip link set lo up && ip addr add ` + publicAddress + `/32 dev lo && mount --bind "$1" /etc/hosts && exec "$2" -test.run '^TestInsideNamespace$' -test.v`
-	cmd := exec.CommandContext(ctx, "unshare", "-n", "-m", "sh", "-ec", script, "sh", hosts, os.Args[0])
-	cmd.Env = append(os.Environ(), "GATEKEEPER_NAMESPACE="+dir, "GATEKEEPER_VERSITYGW="+versitygw, "SSL_CERT_FILE="+ca)
+	cmd, err := enclave.Command(ctx, enclave.Options{Dir: dir, Hosts: []string{ciHost, ourHost}}, os.Args[0], "-test.run", "^TestInsideNamespace$", "-test.v")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(cmd.Env, "GATEKEEPER_NAMESPACE="+dir, "GATEKEEPER_VERSITYGW="+versitygw)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: TestInsideNamespace") {
 		t.Fatalf("%v\n%s", err, out)
@@ -88,9 +76,13 @@ func TestInsideNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.close)
-	serveTLS(t, dir, map[string]http.Handler{
+	server, err := enclave.Serve(dir, map[string]http.Handler{
 		ciHost: s.ci.Handler(), ourHost: httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.ears.Addr().String()}),
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
 	iam.provider(t, ciHost)
 	s.cfg.URL, s.cfg.Issuers[0].Audience, s.cfg.Clouds.STSEndpoint = "https://"+ourHost, "https://"+ourHost, "http://"+gatewayAt
 	rules := strings.Replace(stageRules, "arn:aws:iam::111122223333:role/payments-deploy", weak, 1) +
@@ -270,53 +262,4 @@ func iamCall(t *testing.T, form url.Values) string {
 		t.Fatalf("%s: %s %s %v", form.Get("Action"), resp.Status, answer, err)
 	}
 	return string(answer)
-}
-
-// makeCA writes a certificate authority of the test's own, and a certificate
-// of it for both hosts.
-func makeCA(t *testing.T, dir string) string {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, DNSNames: []string{ciHost, ourHost},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "ca.pem")
-	for name, block := range map[string]*pem.Block{path: {Type: "CERTIFICATE", Bytes: der}, filepath.Join(dir, "ca.key"): {Type: "PRIVATE KEY", Bytes: private}} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return path
-}
-
-func serveTLS(t *testing.T, dir string, hosts map[string]http.Handler) {
-	t.Helper()
-	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := tls.Listen("tcp", publicAddress+":443", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h, ok := hosts[r.Host]; ok {
-			h.ServeHTTP(w, r)
-		}
-	})}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close() })
 }
