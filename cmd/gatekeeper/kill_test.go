@@ -11,15 +11,17 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/postgres"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
 
-// killAfter kills the process when the database was written to n times, and
+// killAfter kills the process when its SQLite database was written to n times, and
 // starts it again. fired tells whether it came to that before stop.
 func (p *process) killAfter(n int) (stop func() (fired bool)) {
 	done, ended := make(chan struct{}), make(chan bool, 1)
@@ -57,6 +59,14 @@ const twoApprovers = `rules:
       deploy: {aws: {role_arn: "arn:aws:iam::111122223333:role/payments-deploy"}}
 `
 
+// life is one request's, and who is killed in it.
+type life struct {
+	waits, clicked *process // where the step waits, and where clicks arrive; one and the same on SQLite
+	// killAfter kills whoever made the n-th commit, and starts it again. fired
+	// tells whether it came to that before stop.
+	killAfter func(n int) (stop func() (fired bool))
+}
+
 // A kill -9 between every two steps of a request's life loses no acknowledged
 // vote, posts no second message and hands out no second credential (threats
 // rows 27, 31, 32). The kill comes after the n-th commit, for every n until a
@@ -67,31 +77,71 @@ func TestKilledAtEveryStep(t *testing.T) {
 		t.Skip("it starts the real binary a few dozen times; run without -short")
 	}
 	path := binary(t)
-	for n := 0; ; n++ {
-		fired := false
-		t.Run(fmt.Sprintf("after commit %d", n), func(t *testing.T) { fired = killedLife(t, path, n) })
-		if !fired || t.Failed() {
-			if n < 8 {
-				t.Errorf("only %d commits were hit", n)
-			}
-			t.Logf("a life has %d commits", n)
-			return
-		}
-	}
+	everyCommit(t, 1, func(t *testing.T) life {
+		p := newProcess(t, path, twoApprovers)
+		p.start()
+		return life{p, p, p.killAfter}
+	})
 }
 
-func killedLife(t *testing.T, path string, n int) bool {
-	p := newProcess(t, path, twoApprovers)
-	p.start()
+// The same on PostgreSQL with two replicas: the step waits at one, people
+// click at the other, and whichever made the n-th commit is killed after it.
+// What it had in hand is taken over when its lease is over, so lives go on
+// beside each other.
+func TestReplicasKilledAtEveryStep(t *testing.T) {
+	t.Parallel() // it mostly waits
+	if testing.Short() {
+		t.Skip("it starts the real binary a few dozen times; run without -short")
+	}
+	path := binary(t)
+	pg := postgres.Start(t, postgres.Options{Config: map[string]string{"max_connections": "500"}})
+	everyCommit(t, 16, func(t *testing.T) life {
+		url := pg.Database()
+		s := newPlainStage(t, twoApprovers)
+		all := s.replicas(t, func(i int) string { return url + "&application_name=replica" + fmt.Sprint(i) }, path, path)
+		for _, p := range all {
+			p.start()
+		}
+		return life{all[1], all[0], killAuthor(t, url, all)}
+	})
+}
+
+// everyCommit lives until a life has no n-th commit, so many lives at once.
+func everyCommit(t *testing.T, atOnce int, begin func(*testing.T) life) {
+	var ended atomic.Int64 // how many commits a life has, once one had no more
+	for n := 0; ended.Load() == 0 && !t.Failed(); n += atOnce {
+		var wg sync.WaitGroup
+		for more := range atOnce {
+			wg.Go(func() {
+				t.Run(fmt.Sprintf("after commit %d", n+more), func(t *testing.T) {
+					if !begin(t).killed(t, n+more) {
+						ended.CompareAndSwap(0, int64(n+more))
+					}
+				})
+			})
+		}
+		wg.Wait()
+	}
+	if ended.Load() < 8 {
+		t.Errorf("only %d commits were hit", ended.Load())
+	}
+	t.Logf("a life has %d commits", ended.Load())
+}
+
+func (l life) killed(t *testing.T, n int) bool {
+	p := l.waits
 	env := p.jobEnv(map[string]any{"run_id": fmt.Sprint(7000 + n)})
-	stop := p.killAfter(n)
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	env["GATEKEEPER_URL"] = p.url
+	stop := l.killAfter(n)
+	ctx, cancel := context.WithTimeout(t.Context(), 120*time.Second)
 	defer cancel()
 	done := make(chan outcomeOf, 1)
-	go func() { done <- command(ctx, env, "request", "--environment", "production", "--output", "json") }()
+	go func() {
+		done <- command(ctx, env, "request", "--environment", "production", "--audience", p.cfg.URL, "--output", "json")
+	}()
 	acked := 0
 	for _, user := range []string{"U0BOB", "U0CAROL"} {
-		acked += p.clickUntilAcked(ctx, t, user)
+		acked += l.clicked.clickUntilAcked(ctx, t, user)
 	}
 	got := <-done
 	fired := stop()
@@ -99,7 +149,7 @@ func killedLife(t *testing.T, path string, n int) bool {
 	if fired && got.code == 1 && strings.Contains(got.stderr, "already redeemed") {
 		delivered = 0 // killed between recording the result and telling it: at most once means not again
 	} else if got.code != 0 {
-		t.Fatalf("exit %d\n%s\n%s", got.code, got.stderr, p.log)
+		t.Fatalf("exit %d\n%s\n%s\n%s", got.code, got.stderr, p.log, l.clicked.log)
 	}
 	p.invariants(t, got, acked, delivered)
 	return fired

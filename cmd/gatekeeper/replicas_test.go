@@ -47,12 +47,17 @@ func (p *played) second(t *testing.T) (svc *service, addr string) {
 // onPostgres is a stage whose gatekeeper keeps everything in PostgreSQL.
 func onPostgres(t *testing.T, changes ...func(*stage)) *played {
 	t.Helper()
-	pg := postgres.Start(t, postgres.Options{})
+	return onPostgresAt(t, postgres.Start(t, postgres.Options{}).Database(), changes...)
+}
+
+// onPostgresAt is one on that database.
+func onPostgresAt(t *testing.T, url string, changes ...func(*stage)) *played {
+	t.Helper()
 	return play(t, func(s *stage) {
 		for _, change := range changes {
 			change(s)
 		}
-		s.cfg.Database = pg.Database()
+		s.cfg.Database = url
 		path, env := s.configFile(t)
 		if got := command(t.Context(), env, "keys", "init", "--config", path); got.code != 0 {
 			t.Fatalf("exit %d\n%s", got.code, got.stderr)

@@ -117,9 +117,11 @@ func (s *stage) configFileOn(t testing.TB, name, listen, admin string) (path str
 	t.Helper()
 	path = filepath.Join(s.dir, name)
 	body := strings.Replace(s.yaml(listen, admin), "url: http://"+listen, "url: "+s.cfg.URL, 1)
-	if store.Postgres(s.cfg.Database) {
-		body = strings.Replace(body, "database: sqlite:gatekeeper.db", "database: "+s.cfg.Database, 1)
+	database := s.cfg.Database
+	if !store.Postgres(database) {
+		database = "sqlite:" + database
 	}
+	body = strings.Replace(body, "database: sqlite:gatekeeper.db", "database: "+database, 1)
 	if s.cfg.Pending != defaultPending {
 		body += fmt.Sprintf("limits: {pending_per_repository: %d}\n", s.cfg.Pending)
 	}

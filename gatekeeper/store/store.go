@@ -51,6 +51,7 @@ type Store struct {
 	once    sync.Once
 
 	writing atomic.Uint32 // PostgreSQL's number of the writer's connection
+	failing atomic.Bool   // the last change was not taken
 
 	hub  hub
 	wake chan struct{} // there may be work
@@ -78,11 +79,6 @@ func newStore(o Options) (*Store, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Store{o: o, release: func() {}, ops: make(chan *op, 4096), stop: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1)}, nil
-}
-
-// Ping says whether the database can still be written to.
-func (s *Store) Ping(ctx context.Context) error {
-	return s.do(ctx, func(*tx) (gatekeeper.Change, error) { return gatekeeper.Change{}, nil })
 }
 
 // Shared says whether other processes may write to the database as well.

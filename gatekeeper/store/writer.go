@@ -118,6 +118,7 @@ func (w *writer) batch(ops []*op) {
 }
 
 func (w *writer) answer(ops []*op, t *tx, err error) {
+	w.s.remember(t, err)
 	if err != nil {
 		w.s.o.Logger.Error("storage does not take changes", "error", err)
 	}

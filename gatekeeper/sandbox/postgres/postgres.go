@@ -25,6 +25,7 @@ type Server struct {
 	bin  string
 	dir  string
 	port string
+	env  []string
 	cmd  *exec.Cmd
 
 	exited chan struct{}
@@ -35,23 +36,24 @@ type Server struct {
 type Options struct {
 	Durable bool // false: without fsync, which only a crash of the machine would show
 	Config  map[string]string
+	Dir     string   // where it lives, an empty directory; "": one that goes with the test
+	Init    []string // more for initdb
+	Env     []string // more for the server, NAME=value
 }
 
 // Start runs a cluster. Where there is no PostgreSQL the test is skipped; in
 // CI it fails.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{t: t, bin: programs(t)}
-	dir, err := os.MkdirTemp("", "gatekeeper-pg-")
-	if err != nil {
-		t.Fatal(err)
+	s := &Server{t: t, bin: programs(t), dir: o.Dir, env: o.Env}
+	if s.dir == "" {
+		s.dir = ownDir(t)
 	}
-	s.dir = dir
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := s.dir
 	if err := own(dir); err != nil {
 		t.Fatal(err)
 	}
-	s.run("initdb", "--pgdata", filepath.Join(dir, "data"), "--username", "gatekeeper", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync")
+	s.run("initdb", append([]string{"--pgdata", filepath.Join(dir, "data"), "--username", "gatekeeper", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync"}, o.Init...)...)
 	s.port = freePort(t)
 	settings := map[string]string{"listen_addresses": "127.0.0.1", "port": s.port, "unix_socket_directories": dir, "max_connections": "200", "log_min_messages": "warning"}
 	if !o.Durable {
@@ -64,6 +66,17 @@ func Start(t testing.TB, o Options) *Server {
 	s.Restart()
 	t.Cleanup(s.Stop)
 	return s
+}
+
+// ownDir is outside the test's own: the server's account has to reach it.
+func ownDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gatekeeper-pg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func (s *Server) configure(settings map[string]string) {
@@ -115,6 +128,7 @@ func (s *Server) start() {
 	s.t.Helper()
 	s.cmd = command(filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data"))
 	s.cmd.Dir = s.dir
+	s.cmd.Env = append(os.Environ(), s.env...)
 	out, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
@@ -177,6 +191,16 @@ func (s *Server) Kill() {
 	<-s.exited
 	s.cmd = nil
 	_ = os.Remove(filepath.Join(s.dir, "data", "postmaster.pid"))
+}
+
+// Ended says whether it went by itself, as it does when it cannot write its log.
+func (s *Server) Ended() bool {
+	select {
+	case <-s.exited:
+		return true
+	default:
+		return false
+	}
 }
 
 // Addr is where it listens.
