@@ -16,6 +16,7 @@ type options struct {
 	waiting  int    // of them, how many wait at once
 	clicks   int    // of those, how many are approved and redeemed
 	workers  int    // callers at once
+	history  int    // requests of former days in the database
 }
 
 func parse(args []string) (options, error) {
@@ -27,6 +28,7 @@ func parse(args []string) (options, error) {
 	set.IntVar(&o.waiting, "waiting", 1000, "steps that wait at once")
 	set.IntVar(&o.clicks, "clicks", 200, "approvals, each timed to its waiting step")
 	set.IntVar(&o.workers, "workers", 64, "callers at once")
+	set.IntVar(&o.history, "history", 0, "requests of former days that are put into the database first")
 	if err := set.Parse(args); err != nil {
 		return o, err
 	}
@@ -36,49 +38,74 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
+// borne is what a gatekeeper bore.
+type borne struct {
+	opened, acked, reached, redeemed *figures
+	idle, requests, waiting          int64 // memory, in bytes
+}
+
 // load drives one gatekeeper and prints what it bore.
 func load(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parse(args)
 	if err != nil {
 		return err
 	}
-	w, err := build(ctx, o)
+	b, err := drive(ctx, o)
 	if err != nil {
 		return err
+	}
+	fmt.Fprintf(out, "%d runs, %d waiting, %d clicks, %d callers at once\n\n", o.runs, o.waiting, o.clicks, o.workers)
+	header(out)
+	for _, f := range b.all() {
+		f.row(out)
+	}
+	fmt.Fprintf(out, "\nmemory: %d MiB idle, %d MiB with the requests, %.0f KiB more for each waiting step\n", b.idle>>20, b.requests>>20, b.each(o)/1024)
+	for _, f := range b.all() {
+		f.histogram(out)
+	}
+	return b.failed()
+}
+
+// drive opens requests, has steps wait, clicks and redeems.
+func drive(ctx context.Context, o options) (*borne, error) {
+	w, err := build(ctx, o)
+	if err != nil {
+		return nil, err
 	}
 	defer w.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	jobs := w.jobs()
-	idle := w.rss()
-	opened := w.open(ctx, jobs)
-	if opened.bad > 0 {
-		return fmt.Errorf("%d requests were not opened, the first: %s", opened.bad, opened.why)
+	jobs, b := w.jobs(), &borne{idle: w.rss()}
+	if b.opened = w.open(ctx, jobs); b.opened.bad > 0 {
+		return nil, fmt.Errorf("%d requests were not opened, the first: %s", b.opened.bad, b.opened.why)
 	}
 	if err := w.posted(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	before := w.rss()
+	b.requests = w.rss()
 	w.wait(ctx, jobs[:o.waiting])
 	if err := w.waiting(ctx, o.waiting); err != nil {
-		return err
+		return nil, err
 	}
-	after := w.rss()
-	acked, reached := w.click(ctx, jobs[:o.clicks])
-	redeemed := w.redeem(ctx, jobs[:o.clicks])
+	b.waiting = w.rss()
+	b.acked, b.reached = w.click(ctx, jobs[:o.clicks])
+	b.redeemed = w.redeem(ctx, jobs[:o.clicks])
+	return b, nil
+}
 
-	fmt.Fprintf(out, "%d runs, %d waiting, %d clicks, %d callers at once\n\n", o.runs, o.waiting, o.clicks, o.workers)
-	header(out)
-	var failed error
-	for _, f := range []*figures{opened, acked, reached, redeemed} {
-		f.row(out)
+func (b *borne) all() []*figures { return []*figures{b.opened, b.acked, b.reached, b.redeemed} }
+
+// each is the memory of one waiting step.
+func (b *borne) each(o options) float64 {
+	return float64(b.waiting-b.requests) / float64(max(o.waiting, 1))
+}
+
+func (b *borne) failed() (failed error) {
+	for _, f := range b.all() {
 		if f.bad > 0 {
 			failed = errors.Join(failed, fmt.Errorf("%s: %d failed, the first: %s", f.name, f.bad, f.why))
 		}
 	}
-	fmt.Fprintf(out, "\nmemory: %d MiB idle, %d MiB with the requests, %.0f KiB more for each waiting step\n",
-		idle>>20, before>>20, float64(after-before)/1024/float64(max(o.waiting, 1)))
-	reached.histogram(out)
 	return failed
 }
 

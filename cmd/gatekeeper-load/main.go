@@ -15,7 +15,7 @@ import (
 // commands are what it does; without one it drives a gatekeeper.
 func commands() map[string]func(context.Context, []string, io.Writer) error {
 	return map[string]func(context.Context, []string, io.Writer) error{
-		"": load, "peers": peers,
+		"": load, "growth": growth, "peers": peers, "all": everything,
 	}
 }
 

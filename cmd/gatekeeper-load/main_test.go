@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
@@ -19,23 +21,38 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	_ = os.RemoveAll(built.dir)
+	os.Exit(code)
 }
 
-// gatekeeper builds the real binary.
-func gatekeeper(t *testing.T) string {
+// built is the real binary, built once for all tests.
+var built struct {
+	sync.Once
+	dir string
+	err error
+}
+
+func buildGatekeeper(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "gatekeeper")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../gatekeeper").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	built.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "gatekeeper-load-test-"); built.err != nil {
+			return
+		}
+		if out, err := exec.Command("go", "build", "-o", built.dir, "../gatekeeper").CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
 	}
-	return binary
+	return filepath.Join(built.dir, "gatekeeper")
 }
 
 // A short form of the load, against the real binary: everything that is asked
 // for is answered.
 func TestLoad(t *testing.T) {
-	binary := gatekeeper(t)
+	binary := buildGatekeeper(t)
 	var out bytes.Buffer
 	if err := run(t.Context(), []string{"--binary", binary, "--runs", "300", "--waiting", "200", "--clicks", "20"}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
@@ -72,7 +89,7 @@ func TestPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"peers", "--binary", gatekeeper(t), "--versitygw", versitygw, "--rounds", "2", "--each", "30", "--write", docs}, &out); err != nil {
+	if err := run(t.Context(), []string{"peers", "--binary", buildGatekeeper(t), "--versitygw", versitygw, "--rounds", "2", "--each", "30", "--write", docs}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for _, want := range []string{`bare RSA-2048 verification \| [1-9]`, `recorded decision \| [1-9]`, `OIDC token \| [1-9]`, `versitygw: token → session \| [1-9]`, `fulcio: token → certificate \| (not here: fulcio is|[1-9])`} {

@@ -48,12 +48,16 @@ func (f *figures) at(part float64) time.Duration {
 	return f.all[min(len(f.all)-1, int(part*float64(len(f.all))))]
 }
 
-func (f *figures) row(out io.Writer) {
-	rate := 0.0
-	if f.took > 0 {
-		rate = float64(len(f.all)) / f.took.Seconds()
+// rate is how many were answered in a second.
+func (f *figures) rate() float64 {
+	if f.took <= 0 {
+		return 0
 	}
-	fmt.Fprintf(out, "| %-28s | %7d | %6d | %9.0f | %9s | %9s | %9s |\n", f.name, len(f.all), f.bad, rate, short(f.at(0.5)), short(f.at(0.99)), short(f.at(1)))
+	return float64(len(f.all)) / f.took.Seconds()
+}
+
+func (f *figures) row(out io.Writer) {
+	fmt.Fprintf(out, "| %-28s | %7d | %6d | %9.0f | %9s | %9s | %9s |\n", f.name, len(f.all), f.bad, f.rate(), short(f.at(0.5)), short(f.at(0.99)), short(f.at(1)))
 }
 
 func header(out io.Writer) {

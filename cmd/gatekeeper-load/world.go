@@ -21,6 +21,8 @@ import (
 // Slack wants it.
 const channels = 200
 
+const sqliteFile = "gatekeeper.db"
+
 const role = "arn:aws:iam::111122223333:role/load"
 
 // world is a gatekeeper in a process of its own, with stand-ins around it.
@@ -78,7 +80,7 @@ func free() string {
 func (w *world) files(listen, admin string) error {
 	database := w.o.database
 	if database == "" {
-		database = "sqlite:gatekeeper.db"
+		database = "sqlite:" + sqliteFile
 	}
 	config := fmt.Sprintf(`url: %s
 listen: %q
@@ -117,6 +119,9 @@ func (w *world) start(ctx context.Context) (err error) {
 	config := filepath.Join(w.dir, "gatekeeper.yaml")
 	if out, err := exec.CommandContext(ctx, w.o.binary, "keys", "init", "--config", config).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
+	}
+	if err := w.remember(ctx); err != nil {
+		return fmt.Errorf("its history: %w", err)
 	}
 	w.process, err = begin(ctx, w.dir, answers(w.admin+"/readyz"), w.o.binary, "serve", "--config", config, "--log-level", "warn")
 	return err

@@ -84,7 +84,7 @@ func TestProofOfTenMillion(t *testing.T) {
 }
 
 func BenchmarkProve(b *testing.B) {
-	for _, size := range []int64{1e3, 1e5, 1e7} {
+	for _, size := range []int64{1e3, 1e4, 1e5, 1e6, 1e7} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			u := newUniformBook(b, size)
 			n := 0

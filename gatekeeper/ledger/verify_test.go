@@ -305,7 +305,7 @@ func TestKeyFile(t *testing.T) {
 // An append reads a logarithmic number of hashes, however long the ledger is.
 func BenchmarkAppend(b *testing.B) {
 	book := newBook(b, 1)
-	for _, size := range []int64{1e3, 1e5, 1e7} {
+	for _, size := range []int64{1e3, 1e4, 1e5, 1e6, 1e7} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			reads := 0
 			read := func(indexes []int64) ([][32]byte, error) {
