@@ -67,9 +67,10 @@ func (g *Gate) Cancel(ctx context.Context, token, id string) (Request, error) {
 }
 
 // Expire does what the clock does to a request: ends it when nobody decided,
-// and shows people when an approval lapsed.
-func (g *Gate) Expire(ctx context.Context, id string) (Request, error) {
-	return g.update(ctx, id, func(r Request, now time.Time) (Request, []Event, error) { return r.Expire(now) })
+// and shows people when an approval lapsed. at is the store's time.
+func (g *Gate) Expire(ctx context.Context, id string) (r Request, at time.Time, err error) {
+	r, err = g.update(ctx, id, func(r Request, now time.Time) (Request, []Event, error) { at = now; return r.Expire(now) })
+	return r, at, err
 }
 
 // Supersede ends a pending request that a newer run replaces; by is the newer

@@ -16,9 +16,9 @@ func (g *Gate) Vote(ctx context.Context, id string, v Vote) (Request, error) {
 		return Request{}, err
 	}
 	e := Electorate{Current: g.Rules.Decide(r.Workload, r.Environment, g.Now()), People: g.People}
-	b := Ballot{Vote: v}
+	b := Ballot{Vote: v, Closed: r.closed(v.Choice, g.Now())}
 	initiators, authors := r.Initiators, r.Authors
-	if r.closed(v.Choice, g.Now()) == "" {
+	if b.Closed == "" {
 		if b, err = g.ballot(ctx, v, r.electing(v, e.Current)); err != nil {
 			return r, err
 		}

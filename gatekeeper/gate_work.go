@@ -18,7 +18,9 @@ func (g *Gate) Handlers() map[string]WorkHandler {
 
 // expire comes back when an approval lapses, so that its message says so.
 func (g *Gate) expire(ctx context.Context, w Work) error {
-	r, err := g.Expire(ctx, w.Key)
+	// The times below are the store's: by another clock that is behind, work
+	// would be due again at once, over and over.
+	r, at, err := g.Expire(ctx, w.Key)
 	switch {
 	case CodeOf(err) == CodeNotFound:
 		return nil
@@ -28,11 +30,11 @@ func (g *Gate) expire(ctx context.Context, w Work) error {
 		return g.Store.Record(ctx, Change{Work: []Work{expireWork(r.ID, r.ExpiresAt)}})
 	case r.State != Approved:
 		return nil
-	case g.Now().Before(r.RedeemBefore):
+	case at.Before(r.RedeemBefore):
 		return g.Store.Record(ctx, Change{Work: []Work{expireWork(r.ID, r.RedeemBefore)}})
 	}
 	work := []Work{messageWork(r.ID)}
-	if end := r.lastEnd(); g.Now().Before(end) { // until then its credentials can be revoked
+	if end := r.lastEnd(); at.Before(end) { // until then its credentials can be revoked
 		work = append(work, expireWork(r.ID, end))
 	}
 	return g.Store.Record(ctx, Change{Work: work})

@@ -105,7 +105,8 @@ type Work struct {
 	Kind    string
 	Key     string
 	Payload json.RawMessage // nil: the key says it all
-	RunAt   time.Time       // zero: at once
+	RunAt   time.Time       // zero: at once, or After
+	After   time.Duration   // from now by the store's clock, whatever ours says
 	Attempt int             // set for the handler: 1 on the first run, counted durably before it
 }
 

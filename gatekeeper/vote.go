@@ -1,6 +1,7 @@
 package gatekeeper
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -9,6 +10,7 @@ import (
 type Ballot struct {
 	Vote     Vote
 	Standing Standing
+	Closed   string     // why nobody's vote counts any more by our own clock; empty: they do
 	Member   []Approver // the entries, of all rules that matter, the person belongs to now
 }
 
@@ -101,7 +103,7 @@ func (r Request) turnedDown(v Vote, now time.Time) (Request, []Event, error) {
 // refusal says why a ballot does not count, "" when it does.
 func (r Request) refusal(b Ballot, e Electorate, now time.Time) string {
 	checks := []func() string{
-		func() string { return r.closed(b.Vote.Choice, now) },
+		func() string { return cmp.Or(r.closed(b.Vote.Choice, now), b.Closed) },
 		func() string { return b.Standing.refusal() },
 		func() string { return r.notAnApprover(b, e.Current) },
 		func() string { return r.alreadyVoted(b.Vote) },

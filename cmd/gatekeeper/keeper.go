@@ -54,7 +54,11 @@ func openKeeper(ctx context.Context, cfg config, log *slog.Logger) (*keeper, err
 	if k.signer, err = ledger.NewSigner(ledger.SignerOptions{Origin: cfg.origin(), Key: key, Held: k.held}); err != nil {
 		return nil, err
 	}
-	if k.store, err = store.Open(ctx, store.Options{Path: cfg.Database, Ledger: k.signer, Logger: log, Now: cfg.clock}); err != nil {
+	clock := cfg.clock
+	if store.Postgres(cfg.Database) {
+		clock = nil // another machine's, which goes by its own
+	}
+	if k.store, err = store.Open(ctx, store.Options{Path: cfg.Database, Ledger: k.signer, Logger: log, Now: clock}); err != nil {
 		return nil, err
 	}
 	if err := k.inForce(ctx, key); err != nil {

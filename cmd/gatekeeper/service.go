@@ -134,7 +134,7 @@ func (s *service) openGate(ctx context.Context) error {
 	}
 	maps.Copy(handlers, hooks)
 	maps.Copy(handlers, s.keeper.handlers())
-	s.runner = store.NewRunner(s.store, store.RunnerOptions{Handlers: handlers, Backoff: s.cfg.backoff, Logger: s.log, Now: s.cfg.clock})
+	s.runner = store.NewRunner(s.store, store.RunnerOptions{Handlers: handlers, Backoff: s.cfg.backoff, Logger: s.log})
 	return nil
 }
 

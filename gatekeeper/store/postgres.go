@@ -129,7 +129,7 @@ func migratePostgres(ctx context.Context, config *pgx.ConnConfig, name string) e
 // submitPostgres leaves work, and news of it.
 func submitPostgres(ctx context.Context, path string, w gatekeeper.Work) error {
 	return onPostgres(ctx, path, func(conn *pgx.Conn) error {
-		if _, err := conn.Exec(ctx, numbered(enqueueWork), w.Kind, w.Key, payload(w.Payload), time.Now().UnixNano()); err != nil {
+		if _, err := conn.Exec(ctx, numbered(enqueueWork), w.Kind, w.Key, payload(w.Payload), 0); err != nil {
 			return err
 		}
 		_, err := conn.Exec(ctx, `SELECT pg_notify($1, $2)`, newsChannel, newsOf(nil, true)[0])

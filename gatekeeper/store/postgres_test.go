@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -34,7 +35,7 @@ func TestPostgres(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Backend { return replica(t, pg.Database(), signer(t)) })
 	})
 	for name, test := range map[string]func(*testing.T, *postgres.Server){
-		"replicas take turns": replicasTakeTurns, "news between replicas": newsBetweenReplicas, "shared work": sharedWork, "left work": leftWork, "one leads": oneLeads, "the key rotates": keyRotates,
+		"replicas take turns": replicasTakeTurns, "news between replicas": newsBetweenReplicas, "shared work": sharedWork, "left work": leftWork, "the clock is set": clockIsSet, "one leads": oneLeads, "the key rotates": keyRotates,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, pg) })
 	}
@@ -236,7 +237,7 @@ func leftWork(t *testing.T, pg *postgres.Server) {
 	if _, took, err := second.Step(t.Context()); took != 0 || err != nil {
 		t.Errorf("work in hand was taken: %d, %v", took, err)
 	}
-	now = now.Add(2 * time.Minute)
+	now = now.Add(21 * time.Second)
 	if _, took, err := second.Step(t.Context()); took != 1 || err != nil {
 		t.Fatalf("left work was not taken: %d, %v", took, err)
 	}
@@ -248,6 +249,68 @@ func leftWork(t *testing.T, pg *postgres.Server) {
 	first.Wait()
 	if q, err := other.Queue(t.Context()); err != nil || len(q) != 0 {
 		t.Errorf("%v is left, %v", q, err)
+	}
+}
+
+// A clock that is set, ahead or back, takes no work from whoever has it in
+// hand, and keeps nobody from what a dead replica left, nor from what was due.
+func clockIsSet(t *testing.T, pg *postgres.Server) {
+	for name, by := range map[string]time.Duration{"ahead": 5 * time.Hour, "back": -5 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			url, l := pg.Database(), signer(t)
+			now := time.Now()
+			at := func() *store.Store {
+				s, err := store.Open(t.Context(), store.Options{Path: url, Ledger: l, Now: func() time.Time { return now }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = s.Close() })
+				return s
+			}
+			holding, other := at(), at()
+			release := make(chan struct{})
+			first := store.NewRunner(holding, store.RunnerOptions{Handlers: map[string]gatekeeper.WorkHandler{
+				"held": func(context.Context, gatekeeper.Work) error { <-release; return nil },
+			}})
+			fails, ran := true, map[string]int{}
+			second := store.NewRunner(other, store.RunnerOptions{Concurrency: 1, Handlers: map[string]gatekeeper.WorkHandler{
+				"held": func(context.Context, gatekeeper.Work) error { ran["held"]++; return nil },
+				"due": func(context.Context, gatekeeper.Work) error {
+					if ran["due"]++; fails {
+						return errors.New("not yet")
+					}
+					return nil
+				},
+			}})
+			step := func(r *store.Runner, want int) {
+				t.Helper()
+				if _, took, err := r.Step(t.Context()); took != want || err != nil {
+					t.Fatalf("took %d, want %d, %v; ran %v", took, want, err, ran)
+				}
+			}
+			add := func(kind string) {
+				if err := holding.Record(t.Context(), gatekeeper.Change{Work: []gatekeeper.Work{{Kind: kind, Key: "k"}}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			add("held")
+			step(first, 1)
+			add("due")
+			step(second, 1) // and fails: again in a second
+			second.Wait()
+			fails, now = false, now.Add(by)
+			step(second, 1) // what was nearly due, and not what is held
+			second.Wait()
+			step(second, 0)
+			now = now.Add(21 * time.Second) // nobody renewed it: its holder is dead
+			step(second, 1)
+			second.Wait()
+			if ran["due"] != 2 || ran["held"] != 1 {
+				t.Errorf("ran %v", ran)
+			}
+			close(release)
+			first.Wait()
+		})
 	}
 }
 

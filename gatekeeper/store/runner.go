@@ -19,7 +19,6 @@ type RunnerOptions struct {
 	Concurrency int                               // 0: 16
 	Backoff     time.Duration                     // before the second try of what failed; 0: 1 s
 	Logger      *slog.Logger
-	Now         func() time.Time // nil: time.Now; for how long to sleep
 }
 
 // Runner does the work that transactions caused: at least once, each kind and
@@ -39,37 +38,39 @@ func NewRunner(s *Store, o RunnerOptions) *Runner {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Backoff <= 0 {
 		o.Backoff = time.Second
 	}
 	return &Runner{s: s, o: o, free: make(chan struct{}, o.Concurrency)}
 }
 
-// maxSleep is how long the runner trusts its clock: the database's may run
-// otherwise, or jump.
+// maxSleep is how long the runner trusts the database's clock: it may jump.
 const maxSleep = 10 * time.Second
 
 // Run works until ctx ends, then finishes what is in hand.
 func (r *Runner) Run(ctx context.Context) {
 	defer r.wg.Wait()
 	for ctx.Err() == nil {
-		next, took, err := r.Step(ctx)
+		next, at, took, err := r.step(ctx)
 		if took > 0 && err == nil {
 			continue
 		}
-		r.sleep(ctx, next, err)
+		r.sleep(ctx, next, at, err)
 	}
 }
 
 // Step begins the work that is due, as far as hands are free, and tells when
 // the next is.
 func (r *Runner) Step(ctx context.Context) (next time.Time, took int, err error) {
-	leases, next, err := r.s.claim(ctx, cap(r.free)-len(r.free))
+	next, _, took, err = r.step(ctx)
+	return next, took, err
+}
+
+// step also tells what the time is, by the clock that next goes by.
+func (r *Runner) step(ctx context.Context) (next, at time.Time, took int, err error) {
+	leases, next, at, err := r.s.claim(ctx, cap(r.free)-len(r.free))
 	if err != nil {
-		return next, 0, err
+		return next, at, 0, err
 	}
 	for _, l := range leases {
 		r.free <- struct{}{}
@@ -79,16 +80,16 @@ func (r *Runner) Step(ctx context.Context) (next time.Time, took int, err error)
 			r.s.wakeUp()
 		})
 	}
-	return next, len(leases), nil
+	return next, at, len(leases), nil
 }
 
 // Wait waits until everything begun is done.
 func (r *Runner) Wait() { r.wg.Wait() }
 
-func (r *Runner) sleep(ctx context.Context, next time.Time, err error) {
+func (r *Runner) sleep(ctx context.Context, next, at time.Time, err error) {
 	d := maxSleep
 	if !next.IsZero() {
-		d = min(d, max(next.Sub(r.o.Now()), time.Millisecond))
+		d = min(d, max(next.Sub(at), time.Millisecond))
 	}
 	if err != nil {
 		d = time.Second

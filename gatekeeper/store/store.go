@@ -53,6 +53,8 @@ type Store struct {
 	writing atomic.Uint32 // PostgreSQL's number of the writer's connection
 	failing atomic.Bool   // the last change was not taken
 
+	lastClaim atomic.Int64 // the database's time at the runner's last look, as unix nanoseconds
+
 	hub  hub
 	wake chan struct{} // there may be work
 }

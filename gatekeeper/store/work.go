@@ -17,7 +17,7 @@ import (
 func (t *tx) enqueue(w gatekeeper.Work) error {
 	at := w.RunAt
 	if at.IsZero() {
-		at = t.now
+		at = t.now.Add(w.After)
 	}
 	t.worked = true
 	return t.exec(enqueueWork, w.Kind, w.Key, payload(w.Payload), at.UnixNano())
@@ -46,9 +46,15 @@ type lease struct {
 const leaseTime = 20 * time.Second
 
 // claim takes up to n pieces of due work. The attempt is counted before it
-// begins, so that whoever runs it after a crash knows of it.
-func (s *Store) claim(ctx context.Context, n int) (leases []lease, next time.Time, err error) {
+// begins, so that whoever runs it after a crash knows of it. at is the
+// database's time, by which next is when something is due again.
+func (s *Store) claim(ctx context.Context, n int) (leases []lease, next, at time.Time, err error) {
+	last := s.claimed()
 	err = s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
+		if err = t.clockMoved(last); err != nil {
+			return gatekeeper.Change{}, unavailable(err)
+		}
+		at = t.now
 		leases, err = t.due(n)
 		if err != nil {
 			return gatekeeper.Change{}, unavailable(err)
@@ -63,7 +69,10 @@ func (s *Store) claim(ctx context.Context, n int) (leases []lease, next time.Tim
 		next, err = t.nextDue()
 		return gatekeeper.Change{}, unavailable(err)
 	})
-	return leases, next, err
+	if err == nil {
+		s.lastClaim.Store(at.UnixNano())
+	}
+	return leases, next, at, err
 }
 
 // due is what waits for its time, and what somebody took who is gone.

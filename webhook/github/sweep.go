@@ -28,10 +28,10 @@ const (
 )
 
 // SweepNow makes a sweep due. The service does so at its start.
-func (p *Protection) SweepNow(ctx context.Context) error { return p.sweepAt(ctx, time.Time{}) }
+func (p *Protection) SweepNow(ctx context.Context) error { return p.sweepIn(ctx, 0) }
 
-func (p *Protection) sweepAt(ctx context.Context, at time.Time) error {
-	return p.o.Memory.Record(ctx, gatekeeper.Change{Work: []gatekeeper.Work{{Kind: WorkSweep, Key: sweepKey, RunAt: at}}})
+func (p *Protection) sweepIn(ctx context.Context, after time.Duration) error {
+	return p.o.Memory.Record(ctx, gatekeeper.Change{Work: []gatekeeper.Work{{Kind: WorkSweep, Key: sweepKey, After: after}}})
 }
 
 // sweep looks once and sets the time of the next look. What fails is looked
@@ -46,7 +46,7 @@ func (p *Protection) sweep(ctx context.Context, _ gatekeeper.Work) error {
 		p.o.Logger.WarnContext(ctx, "github: the sweep for waiting deployments is incomplete", "error", err)
 		next = max(next, retryAfter(err))
 	}
-	return p.sweepAt(wide, p.o.Clock().Add(next))
+	return p.sweepIn(wide, next)
 }
 
 func retryAfter(err error) time.Duration {

@@ -32,7 +32,7 @@ func sweeper(t *testing.T, client *github.Client, requests ...gatekeeper.Request
 		if len(d.work) != 1 || d.work[0].Kind != github.WorkSweep {
 			t.Fatalf("after a sweep %+v is to be done", d.work)
 		}
-		return d.work[0].RunAt
+		return noon().Add(d.work[0].After)
 	}
 }
 

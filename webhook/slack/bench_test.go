@@ -51,6 +51,7 @@ func (l *lockedBuffer) String() string {
 func newBench(t testing.TB, change ...func(*Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, ws: newWorkspace(t), mem: &memory{notes: map[string][]byte{}}, now: start(), log: &lockedBuffer{}}
+	b.mem.now = func() time.Time { return b.now }
 	o := Options{
 		APIURL: b.ws.URL + "/", BotToken: testToken, SigningSecret: testSecret, Team: "T0ACME", AppID: "A0GATE", DefaultChannel: "C0DEPLOYS",
 		PublicURL: "https://gatekeeper.example.com", Memory: b.mem, Clock: func() time.Time { return b.now },

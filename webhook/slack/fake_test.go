@@ -187,6 +187,7 @@ type memory struct {
 	work   []gatekeeper.Work
 	events []gatekeeper.Event
 	down   error
+	now    func() time.Time        // nil: After is left as it is
 	after  func(gatekeeper.Change) // runs once something was recorded, before anybody is told
 }
 
@@ -247,6 +248,9 @@ func (m *memory) record(c gatekeeper.Change) error {
 		m.notes[n.Kind+" "+n.Key] = n.Value
 	}
 	for _, w := range c.Work {
+		if m.now != nil && w.After > 0 {
+			w.RunAt = m.now().Add(w.After)
+		}
 		same := func(had gatekeeper.Work) bool { return had.Kind == w.Kind && had.Key == w.Key }
 		if i := slices.IndexFunc(m.work, same); i >= 0 {
 			m.work[i].Payload = w.Payload

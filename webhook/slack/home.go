@@ -140,7 +140,7 @@ func (s *Slack) publishHome(ctx context.Context, w gatekeeper.Work) error {
 	if until.IsZero() {
 		return nil
 	}
-	return s.Memory.Record(ctx, gatekeeper.Change{Work: []gatekeeper.Work{{Kind: WorkHome, Key: w.Key, RunAt: until}}})
+	return s.Memory.Record(ctx, gatekeeper.Change{Work: []gatekeeper.Work{{Kind: WorkHome, Key: w.Key, After: max(until.Sub(s.Clock()), time.Second)}}})
 }
 
 func (s *Slack) publish(ctx context.Context, user string, view slackgo.HomeTabViewRequest, fingerprint string) error {

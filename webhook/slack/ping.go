@@ -37,7 +37,7 @@ func (s *Slack) ping(ctx context.Context, r gatekeeper.Request, w gatekeeper.Wor
 		return err
 	}
 	if !f.posted() {
-		later := gatekeeper.Work{Kind: w.Kind, Key: w.Key, RunAt: s.Clock().Add(max(after, time.Second))}
+		later := gatekeeper.Work{Kind: w.Kind, Key: w.Key, After: max(after, time.Second)}
 		return s.Memory.Record(ctx, gatekeeper.Change{Work: []gatekeeper.Work{later}})
 	}
 	for _, c := range s.pings(ctx, r, f) {

@@ -38,14 +38,14 @@ type Options struct {
 	Config  map[string]string
 	Dir     string   // where it lives, an empty directory; "": one that goes with the test
 	Init    []string // more for initdb
-	Env     []string // more for the server, NAME=value
+	Clock   bool     // its clock can be set, see SetClock
 }
 
 // Start runs a cluster. Where there is no PostgreSQL the test is skipped; in
 // CI it fails.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{t: t, bin: programs(t), dir: o.Dir, env: o.Env}
+	s := &Server{t: t, bin: programs(t), dir: o.Dir}
 	if s.dir == "" {
 		s.dir = ownDir(t)
 	}
@@ -63,6 +63,9 @@ func Start(t testing.TB, o Options) *Server {
 		settings[name] = value
 	}
 	s.configure(settings)
+	if o.Clock {
+		s.fakeClock(t)
+	}
 	s.Restart()
 	t.Cleanup(s.Stop)
 	return s
