@@ -17,6 +17,8 @@ type options struct {
 	clicks   int    // of those, how many are approved and redeemed
 	workers  int    // callers at once
 	history  int    // requests of former days in the database
+
+	running
 }
 
 func parse(args []string) (options, error) {
@@ -29,8 +31,15 @@ func parse(args []string) (options, error) {
 	set.IntVar(&o.clicks, "clicks", 200, "approvals, each timed to its waiting step")
 	set.IntVar(&o.workers, "workers", 64, "callers at once")
 	set.IntVar(&o.history, "history", 0, "requests of former days that are put into the database first")
+	o.flags(set)
 	if err := set.Parse(args); err != nil {
 		return o, err
+	}
+	if err := o.running.check(); err != nil {
+		return o, err
+	}
+	if o.url != "" && o.history > 0 {
+		return o, errors.New("--history is put into a database of our own, not into one that a gatekeeper uses")
 	}
 	if o.clicks > o.waiting || o.waiting > o.runs || o.workers < 1 {
 		return o, errors.New("--clicks are of those that are --waiting, and those of the --runs")
@@ -112,5 +121,5 @@ func (b *borne) failed() (failed error) {
 // posted waits until the messages are out, so that phases do not disturb each
 // other.
 func (w *world) posted(ctx context.Context) error {
-	return w.settled(ctx, "gatekeeper_work_waiting", 2)
+	return w.settled(ctx, "gatekeeper_work_waiting", w.work+2)
 }

@@ -15,7 +15,7 @@ import (
 // commands are what it does; without one it drives a gatekeeper.
 func commands() map[string]func(context.Context, []string, io.Writer) error {
 	return map[string]func(context.Context, []string, io.Writer) error{
-		"": load, "growth": growth, "peers": peers, "all": everything,
+		"": load, "config": configure, "growth": growth, "peers": peers, "all": everything,
 	}
 }
 
@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	do, known := commands()[name]
 	if !known {
-		return fmt.Errorf("there is no %q; growth, peers and all are, and nothing drives one gatekeeper", name)
+		return fmt.Errorf("there is no %q; config, growth, peers and all are, and nothing drives one gatekeeper", name)
 	}
 	return do(ctx, args, out)
 }

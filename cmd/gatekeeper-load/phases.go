@@ -41,7 +41,7 @@ func (w *world) jobs() []*job {
 
 func (w *world) job(n int) *job {
 	claims := maps.Clone(ciissuer.Defaults())
-	claims["run_id"], claims["check_run_id"], claims["environment"] = fmt.Sprint(100000+n), fmt.Sprint(900000+n), environment(n)
+	claims["run_id"], claims["check_run_id"], claims["environment"] = fmt.Sprint(w.first+int64(n)), fmt.Sprint(w.first+int64(n)), environment(n)
 	j := &job{n: n, woken: make(chan time.Time, 1)}
 	for range 3 {
 		j.tokens = append(j.tokens, w.ci.Token(w.url, maps.Clone(claims)))
@@ -127,7 +127,7 @@ func (w *world) waiting(ctx context.Context, n int) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for range 600 {
-		if w.gauge("gatekeeper_waiting_steps") >= float64(n) {
+		if w.gauge("gatekeeper_waiting_steps") >= w.others+float64(n) {
 			return nil
 		}
 		select {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ciissuer"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
@@ -35,34 +36,71 @@ type world struct {
 	url    string
 	admin  string
 	client *http.Client
+	first  int64 // number of a run: a gatekeeper that runs already may know those before
 
-	*process
+	work, others float64 // what it had to do, and who waited there, before us
+
+	*process // nil: it ran already
 }
 
 func build(ctx context.Context, o options) (*world, error) {
-	w := &world{o: o, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * (o.waiting + o.workers), MaxIdleConns: 0}}}
+	w := &world{o: o, first: time.Now().UnixMilli(), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * (o.waiting + o.workers), MaxIdleConns: 0}}}
 	var err error
 	if w.dir, err = os.MkdirTemp("", "gatekeeper-load-"); err != nil {
 		return nil, err
 	}
 	listen, admin := free(), free()
 	w.url, w.admin = "http://"+listen, "http://"+admin
-	if w.ci, err = ciissuer.Start(ciissuer.Options{}); err != nil {
+	if o.url != "" {
+		w.url, w.admin = o.url, o.admin
+	}
+	if err := w.standIns(); err != nil {
 		return nil, err
 	}
-	if w.slack, err = slackbox.New(slackbox.Options{NoRateLimits: true, InteractionsURL: w.url + "/webhook/slack/interactions"}); err != nil {
+	if o.url != "" {
+		return w, w.there(ctx)
+	}
+	if err := w.files(w.dir, listen, admin); err != nil {
 		return nil, err
+	}
+	return w, w.start(ctx)
+}
+
+// standIns are the outside world, at the addresses that a gatekeeper that runs
+// already was given, or anywhere on loopback.
+func (w *world) standIns() error {
+	at, err := w.o.places()
+	if err != nil {
+		return err
+	}
+	key, err := issuerKey(w.o.key)
+	if err != nil {
+		return err
+	}
+	if w.ci, err = ciissuer.Start(ciissuer.Options{Addr: at[0], URL: w.o.issuer, Key: key}); err != nil {
+		return err
+	}
+	if w.slack, err = slackbox.New(slackbox.Options{Addr: at[1], NoRateLimits: true, InteractionsURL: w.url + "/webhook/slack/interactions"}); err != nil {
+		return err
 	}
 	for i := range channels {
 		w.slack.SetChannel(slackbox.Channel{ID: channel(i), Name: fmt.Sprintf("load-%03d", i), Member: true})
 	}
-	w.sts = stsbox.Start(nil)
+	if w.sts, err = stsbox.StartAt(at[2]); err != nil {
+		return err
+	}
 	w.sts.Provider(w.ci.URL(), "sts.amazonaws.com")
 	w.sts.Role(stsbox.Role{ARN: role, Issuer: w.ci.URL()})
-	if err := w.files(listen, admin); err != nil {
-		return nil, err
+	return nil
+}
+
+// there says whether the gatekeeper that runs already is ready to be driven.
+func (w *world) there(ctx context.Context) error {
+	if !answers(w.admin + "/readyz")(ctx) {
+		return fmt.Errorf("no gatekeeper is ready at %s, or its admin listener is not at %s", w.url, w.admin)
 	}
-	return w, w.start(ctx)
+	w.work, w.others = max(w.gauge("gatekeeper_work_waiting"), 0), max(w.gauge("gatekeeper_waiting_steps"), 0)
+	return nil
 }
 
 func channel(i int) string { return fmt.Sprintf("C0LOAD%03d", i) }
@@ -77,7 +115,9 @@ func free() string {
 	return l.Addr().String()
 }
 
-func (w *world) files(listen, admin string) error {
+// files are a configuration and rules under which the stand-ins are the
+// outside world.
+func (w *world) files(dir, listen, admin string) error {
 	database := w.o.database
 	if database == "" {
 		database = "sqlite:" + sqliteFile
@@ -108,7 +148,7 @@ limits: {pending_per_repository: 10000000}
 `, i, i, channel(i), role)
 	}
 	for name, body := range map[string]string{"gatekeeper.yaml": config, "rules.yaml": rules.String()} {
-		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(body), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(body), 0o600); err != nil {
 			return err
 		}
 	}
@@ -133,6 +173,14 @@ func (w *world) close() {
 	w.slack.Close()
 	w.sts.Close()
 	_ = os.RemoveAll(w.dir)
+}
+
+// rss is the gatekeeper's resident memory in bytes; 0 where it is not told.
+func (w *world) rss() int64 {
+	if w.process != nil {
+		return w.process.rss()
+	}
+	return int64(max(w.gauge("process_resident_memory_bytes"), 0))
 }
 
 // gauge reads a metric of the gatekeeper's.

@@ -14,6 +14,8 @@ type Options struct {
 	Now func() time.Time // nil: time.Now
 	TTL time.Duration    // of tokens; 0: 5 minutes, as GitHub's
 	URL string           // as seen from outside, where a proxy stands before it; "": its own
+
+	Addr string // host:port on loopback; "": 127.0.0.1 and a free port
 }
 
 // Issuer is the stand-in. It is safe for concurrent use.
@@ -45,7 +47,10 @@ func Start(o Options) (*Issuer, error) {
 	if err := i.rotate(o.Key); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if o.Addr == "" {
+		o.Addr = "127.0.0.1:0"
+	}
+	listener, err := net.Listen("tcp", o.Addr)
 	if err != nil {
 		return nil, err
 	}

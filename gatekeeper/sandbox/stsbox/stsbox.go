@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -72,6 +73,20 @@ func Start(now func() time.Time) *STS {
 	s := &STS{providers: map[string][]string{}, roles: map[string]Role{}, keys: map[string]string{}, now: now}
 	s.server = httptest.NewServer(http.HandlerFunc(s.serve))
 	return s
+}
+
+// StartAt runs the stand-in at an address on loopback.
+func StartAt(address string) (*STS, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	s := &STS{providers: map[string][]string{}, roles: map[string]Role{}, keys: map[string]string{}, now: time.Now}
+	s.server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	_ = s.server.Listener.Close()
+	s.server.Listener = listener
+	s.server.Start()
+	return s, nil
 }
 
 // URL is the endpoint.
