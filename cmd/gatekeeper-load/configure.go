@@ -32,7 +32,7 @@ func configure(_ context.Context, args []string, out io.Writer) error {
 	if o.key == "" {
 		o.key = filepath.Join(*dir, "ci.pem")
 	}
-	if err := o.running.check(); err != nil {
+	if err := o.check(); err != nil {
 		return err
 	}
 	admin, err := url.Parse(o.admin)

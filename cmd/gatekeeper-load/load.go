@@ -35,7 +35,7 @@ func parse(args []string) (options, error) {
 	if err := set.Parse(args); err != nil {
 		return o, err
 	}
-	if err := o.running.check(); err != nil {
+	if err := o.check(); err != nil {
 		return o, err
 	}
 	if o.url != "" && o.history > 0 {
