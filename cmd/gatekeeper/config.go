@@ -40,6 +40,8 @@ type config struct {
 	backoff time.Duration // of failed work; tests shorten it
 
 	clock func() time.Time // nil: the machine's; tests move it
+	// tokenClock is the one by which CI's tokens and keys are judged; as clock.
+	tokenClock func() time.Time
 
 	// missing are parts that the file asks for and this version does not
 	// serve: the service refuses to start rather than leave them out.

@@ -12,16 +12,17 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// link is a way to a server that can be slow, cut and down.
+// link is a way to a server that can be slow, cut and down, and lead elsewhere.
 type link struct {
-	mu    sync.Mutex
-	proxy *toxiproxy.Proxy
+	mu       sync.Mutex
+	proxy    *toxiproxy.Proxy
+	upstream string // where it leads when all is well
 }
 
 func newLink(t *testing.T, upstream string) *link {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	l := &link{proxy: toxiproxy.NewProxy(server, "database", "127.0.0.1:0", upstream)}
+	l := &link{proxy: toxiproxy.NewProxy(server, "link", "127.0.0.1:0", upstream), upstream: upstream}
 	if err := l.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -65,8 +66,56 @@ func (l *link) down(t *testing.T, span time.Duration) {
 	}
 }
 
-func (l *link) heal(*testing.T) {
+// off takes no connections until it is healed.
+func (l *link) off() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.proxy.Stop()
+}
+
+// toxic is one of toxiproxy's, until it is healed.
+func (l *link) toxic(t *testing.T, kind, stream string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"` + kind + stream + `","type":"` + kind + `","stream":"` + stream + `","attributes":{"timeout":0}}`)); err != nil {
+		t.Error(err)
+	}
+}
+
+// hangs lets connections be and carries nothing, as a firewall that drops does.
+func (l *link) hangs(t *testing.T) {
+	t.Helper()
+	l.toxic(t, "timeout", "upstream")
+	l.toxic(t, "timeout", "downstream")
+}
+
+// resets answers with a TCP reset.
+func (l *link) resets(t *testing.T) {
+	t.Helper()
+	l.cut()
+	l.toxic(t, "reset_peer", "upstream")
+}
+
+// leads ends all connections and leads new ones there.
+func (l *link) leads(t *testing.T, upstream string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.proxy.Stop()
+	l.proxy.Upstream = upstream
+	if err := l.proxy.Start(); err != nil {
+		t.Error(err)
+	}
+}
+
+func (l *link) heal(t *testing.T) {
+	t.Helper()
+	l.mu.Lock()
 	l.proxy.Toxics.ResetToxics(context.Background())
+	whole := l.proxy.Enabled && l.proxy.Upstream == l.upstream
+	l.mu.Unlock()
+	if !whole {
+		l.leads(t, l.upstream)
+	}
 }

@@ -94,7 +94,7 @@ func (s *service) openStore(ctx context.Context) error {
 }
 
 func (s *service) openGate(ctx context.Context) error {
-	verifier, err := oidc.New(oidc.Options{Issuers: s.cfg.Issuers})
+	verifier, err := oidc.New(oidc.Options{Issuers: s.cfg.Issuers, Now: s.cfg.tokenClock})
 	if err != nil {
 		return err
 	}

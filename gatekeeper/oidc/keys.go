@@ -61,7 +61,7 @@ func (s *keySet) get(ctx context.Context, kid, alg string) (publicKey, error) {
 		}
 	}
 	switch {
-	case age >= keysMaxAge:
+	case age >= keysMaxAge || !known && s.failing(): // a key that is new meanwhile is no wrong one
 		return publicKey{}, &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: keysCooldown,
 			Description: "the issuer's keys cannot be had right now; try again"}
 	case !known:
@@ -85,6 +85,13 @@ func (s *keySet) look(kid string) (key publicKey, known bool, age time.Duration,
 		age = now.Sub(s.fetched)
 	}
 	return key, known, age, s.under || s.tried.IsZero() || now.Sub(s.tried) >= keysCooldown
+}
+
+// failing says whether the last fetch failed.
+func (s *keySet) failing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tried.After(s.fetched)
 }
 
 // refresh fetches for everybody who waits. It is not bound to the caller that

@@ -429,6 +429,31 @@ func TestIssuerDownAtFirst(t *testing.T) {
 	}
 }
 
+// While the issuer fails, a token whose key is new is not called wrong, however
+// often it is shown: a step that waits would end for it.
+func TestNewKeyWhileIssuerFails(t *testing.T) {
+	for name, f := range map[string]ciissuer.Fault{"down": ciissuer.Down, "500": ciissuer.ServerError, "no keys": ciissuer.NoKeys, "rubbish": ciissuer.Rubbish} {
+		t.Run(name, func(t *testing.T) {
+			b := begin(t)
+			b.taken(t, b.Token(ours, ciissuer.Defaults()))
+			b.pass(time.Minute)
+			b.Set(f)
+			if err := b.Rotate(); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if _, err := b.v.Verify(t.Context(), b.Token(ours, ciissuer.Defaults()), ""); gatekeeper.CodeOf(err) != gatekeeper.CodeUnavailable {
+					t.Fatalf("got %v, want temporarily_unavailable", err)
+				}
+				b.pass(time.Second)
+			}
+			b.Set(ciissuer.None)
+			b.pass(15 * time.Second)
+			b.taken(t, b.Token(ours, ciissuer.Defaults()))
+		})
+	}
+}
+
 // A token must never be in what we say about it.
 func TestErrorsHoldNoToken(t *testing.T) {
 	b := begin(t)
