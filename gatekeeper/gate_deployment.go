@@ -31,7 +31,7 @@ func (g *Gate) OpenDeployment(ctx context.Context, ref DeploymentRef) (r Request
 	if DeploymentKey(w, ask.Environment) == "" {
 		return Request{}, false, Errorf(CodeUnavailable, "GitHub does not tell which run, attempt and commit waits in %s of %s", ref.Environment, ref.Repository)
 	}
-	d := g.Rules.Decide(w, ask.Environment, g.Now())
+	d := g.Rules.Decide(ctx, w, ask.Environment, g.Now())
 	if d.Outcome == Refuse || d.Rule == nil {
 		return Request{}, false, g.refuseDeployment(ctx, w, ref, d, d.Reason+cannotTell(d))
 	}

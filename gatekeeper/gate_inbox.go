@@ -109,7 +109,7 @@ func (s *sight) sort(ctx context.Context, pending, newest []Request) Inbox {
 
 // of is the request as the person sees it.
 func (s *sight) of(ctx context.Context, r Request) InboxItem {
-	e := Electorate{Current: s.g.Rules.Decide(r.Workload, r.Environment, s.now), People: s.g.People}
+	e := Electorate{Current: s.g.Rules.Decide(ctx, r.Workload, r.Environment, s.now), People: s.g.People}
 	b, known := s.ballot(ctx, r.electing(Vote{BreakGlass: true}, e.Current))
 	out := InboxItem{Request: r, Mine: r.concerns(b), Why: r.ineligible(b, e, s.now)}
 	b.Vote.BreakGlass = true

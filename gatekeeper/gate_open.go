@@ -32,7 +32,7 @@ func (g *Gate) Open(ctx context.Context, token string, ask Ask) (r Request, crea
 	if err := g.Store.UseToken(ctx, w.IssuerURL, w.Token); err != nil {
 		return Request{}, false, err
 	}
-	d := g.Rules.Decide(w, ask.Environment, g.Now())
+	d := g.Rules.Decide(ctx, w, ask.Environment, g.Now())
 	credentials, err := g.admitted(ctx, w, ask, d)
 	if err != nil {
 		return Request{}, false, err

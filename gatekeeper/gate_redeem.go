@@ -43,7 +43,7 @@ func (g *Gate) intend(ctx context.Context, w Workload, id string, ask RedeemAsk)
 		return Grant{}, err
 	}
 	claim := Claim{ID: newID("red_"), Workload: w, Credential: ask.Name, People: g.People, Since: g.since(),
-		Current: g.Rules.Decide(w, r.Environment, g.Now())}
+		Current: g.Rules.Decide(ctx, w, r.Environment, g.Now())}
 	if claim.Votes, err = g.ballotsNow(ctx, r, claim.Current); err != nil {
 		return Grant{}, err
 	}

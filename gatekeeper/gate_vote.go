@@ -15,7 +15,7 @@ func (g *Gate) Vote(ctx context.Context, id string, v Vote) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	e := Electorate{Current: g.Rules.Decide(r.Workload, r.Environment, g.Now()), People: g.People}
+	e := Electorate{Current: g.Rules.Decide(ctx, r.Workload, r.Environment, g.Now()), People: g.People}
 	b := Ballot{Vote: v, Closed: r.closed(v.Choice, g.Now())}
 	initiators, authors := r.Initiators, r.Authors
 	if b.Closed == "" {

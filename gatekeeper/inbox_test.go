@@ -27,7 +27,7 @@ func (o *office) Find(_ context.Context, f Filter) ([]Request, error) {
 	}), nil
 }
 
-func (o *office) Decide(Workload, string, time.Time) Decision { return needs(o.rule) }
+func (o *office) Decide(context.Context, Workload, string, time.Time) Decision { return needs(o.rule) }
 
 func (o *office) Standing(_ context.Context, p Person) (Standing, error) {
 	if s, ok := o.standing[p.Slack]; ok {

@@ -16,8 +16,9 @@ type Verifier interface {
 
 // Decider holds the rules in force. Decide is pure but for the swap of the
 // rules: the same rules, workload, environment and time give the same answer.
+// ctx is for who stands around a Decider, such as traces; it decides nothing.
 type Decider interface {
-	Decide(w Workload, environment string, now time.Time) Decision
+	Decide(ctx context.Context, w Workload, environment string, now time.Time) Decision
 }
 
 // Store keeps requests, the ledger and the work to be done. Each method that

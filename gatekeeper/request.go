@@ -49,6 +49,10 @@ type Request struct {
 	Redemptions []Redemption `json:"redemptions,omitempty"`
 	TakenBack   *TakenBack   `json:"taken_back,omitempty"` // its credentials are to be revoked; nothing more is handed out
 
+	// Trace is the trace context (W3C traceparent) that opened it, for whoever
+	// traces; nothing is decided by it. Empty: nobody traces.
+	Trace string `json:"trace,omitempty"`
+
 	CreatedAt    time.Time `json:"created_at"`
 	ExpiresAt    time.Time `json:"expires_at"`
 	DecidedAt    time.Time `json:"decided_at,omitzero"`

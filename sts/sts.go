@@ -3,8 +3,10 @@ package sts
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/sts/internal/ask"
 )
 
 // Exchangers implement gatekeeper.Exchanger by the credential's type.
@@ -28,6 +30,10 @@ func (e Exchangers) Exchange(ctx context.Context, g gatekeeper.Grant, subjectTok
 	c.Name, c.Type = spec.Name, spec.Type
 	return c, nil
 }
+
+// Transport is what exchangers ask clouds with, for who wants to stand around
+// it.
+func Transport() http.RoundTripper { return ask.Transport() }
 
 // Revoke implements gatekeeper.Revoker by the credential's type.
 func (e Exchangers) Revoke(ctx context.Context, spec gatekeeper.CredentialSpec, d gatekeeper.Redemption) (gatekeeper.Revocation, error) {

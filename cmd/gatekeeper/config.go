@@ -11,6 +11,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/conf"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/oidc"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/trace"
 	"github.com/gatekeeper-ci/gatekeeper/webhook/github"
 	"github.com/urfave/cli/v2"
 )
@@ -36,6 +37,9 @@ type config struct {
 	Pending     int
 	Sinks       []sinkConfig
 	Origin      string // of the ledger; "": of the URL
+	Traces      trace.Settings
+
+	troubles []string // of the environment, which the log tells
 
 	backoff time.Duration // of failed work; tests shorten it
 
@@ -102,7 +106,7 @@ func loadConfig(path string, env func(string) string) (config, conf.Faults) {
 	}
 	look := func(name string) (string, bool) { v := env(name); return v, v != "" }
 	root, doc := conf.Parse(path, body, conf.Options{Env: look})
-	r := configReader{dir: filepath.Dir(path)}
+	r := configReader{dir: filepath.Dir(path), env: env}
 	r.root(root.Object())
 	return r.c, doc.Faults()
 }
@@ -110,6 +114,7 @@ func loadConfig(path string, env func(string) string) (config, conf.Faults) {
 type configReader struct {
 	c   config
 	dir string
+	env func(string) string
 }
 
 func (r *configReader) root(o *conf.Object) {
@@ -132,6 +137,7 @@ func (r *configReader) root(o *conf.Object) {
 	c.Pending = limits.Get("pending_per_repository").Int(defaultPending, 1)
 	limits.Close()
 	r.audit(o.Get("audit"))
+	r.telemetry(o.Get("telemetry"))
 	o.Close()
 }
 

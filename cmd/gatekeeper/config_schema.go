@@ -25,7 +25,7 @@ func configSchemaCommand(w world) *cli.Command {
 // configShape is recorded from the reader itself.
 func configShape() *conf.Shape {
 	return conf.Record(func(v conf.Value) {
-		r := configReader{dir: "."}
+		r := configReader{dir: ".", env: func(string) string { return "" }}
 		r.root(v.Object())
 	})
 }

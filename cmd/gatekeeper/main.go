@@ -88,8 +88,16 @@ func exitCode(err error, stderr io.Writer) int {
 	if err.Error() != "" {
 		fmt.Fprintln(stderr, "gatekeeper:", err)
 	}
+	return codeOf(err)
+}
+
+// codeOf is the exit code that an error asks for.
+func codeOf(err error) int {
 	var coded cli.ExitCoder
-	if errors.As(err, &coded) {
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &coded):
 		return coded.ExitCode()
 	}
 	return exitFailed

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/trace"
 	"github.com/urfave/cli/v2"
 )
 
@@ -61,6 +64,7 @@ type step struct {
 	only     []string // of the request's credentials; empty: all
 	client   *api.Client
 	progress *progress
+	tracing  *trace.Tracing // nil: no spans of our own
 
 	cacheFile   string // of credential-process
 	attestation string // where the attestation is written; "": nowhere, or by default
@@ -72,10 +76,12 @@ func request(w world, c *cli.Context) error {
 	if err != nil {
 		return cli.Exit(err.Error(), exitUsage)
 	}
-	if s.deliver.output == "credential-process" {
-		return s.process(c.Context)
-	}
-	return s.run(c.Context)
+	return s.traced(c.Context, func(ctx context.Context) error {
+		if s.deliver.output == "credential-process" {
+			return s.process(ctx)
+		}
+		return s.run(ctx)
+	})
 }
 
 // newStep checks everything that can be wrong before anything is asked.
@@ -114,7 +120,8 @@ func newStep(w world, c *cli.Context) (*step, error) {
 		return nil, err
 	}
 	s.progress = newProgress(s.deliver.log, time.Now)
-	s.client = &api.Client{URL: s.url, Token: s.tokens.gatekeeper, Trouble: s.progress.trouble}
+	s.openTracing()
+	s.client = &api.Client{URL: s.url, Token: s.tokens.gatekeeper, Trouble: s.progress.trouble, Transport: s.tracing.ToGatekeeper(http.DefaultTransport)}
 	return s, nil
 }
 

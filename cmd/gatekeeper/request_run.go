@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/trace"
 	"github.com/urfave/cli/v2"
 )
 
@@ -28,18 +29,18 @@ func (s *step) obtain(ctx context.Context) (api.Request, []gatekeeper.Credential
 	began := time.Now()
 	deadline, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	a, err := s.client.Open(deadline, s.body)
+	a, err := s.open(deadline)
 	if err != nil {
 		return a.Request, nil, s.failed(ctx, err)
 	}
 	s.progress.opened(a.Request, s.timeout)
 	if _, err := s.wanted(a.Request); err != nil {
-		s.withdraw(a.ID)
+		s.withdraw(ctx, a.ID)
 		return a.Request, nil, cli.Exit(err.Error(), exitUsage)
 	}
 	a, err = s.decided(deadline, a)
 	if err != nil || a.State == gatekeeper.Pending {
-		s.withdraw(a.ID)
+		s.withdraw(ctx, a.ID)
 		return a.Request, nil, s.undecided(ctx, a, err)
 	}
 	s.progress.ended(a.Request)
@@ -59,7 +60,9 @@ func (s *step) obtain(ctx context.Context) (api.Request, []gatekeeper.Credential
 }
 
 // decided waits until the request is no longer pending, or ctx ends.
-func (s *step) decided(ctx context.Context, a api.Answer) (api.Answer, error) {
+func (s *step) decided(ctx context.Context, a api.Answer) (_ api.Answer, err error) {
+	ctx, end := s.tracing.Start(ctx, "wait for people", aboutAnswer(a)...)
+	defer func() { end(err) }()
 	stop := s.progress.everyMinute(ctx)
 	defer stop()
 	for a.State == gatekeeper.Pending && ctx.Err() == nil {
@@ -76,8 +79,8 @@ func (s *step) decided(ctx context.Context, a api.Answer) (api.Answer, error) {
 // withdraw tells people that nobody waits any more. The job is being stopped,
 // or has waited long enough: it gets a few seconds, and its failure changes
 // nothing.
-func (s *step) withdraw(id string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+func (s *step) withdraw(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if a, err := s.client.Cancel(ctx, id); err == nil && a.State == gatekeeper.Canceled {
 		s.progress.say("The request was withdrawn.")
@@ -137,7 +140,9 @@ func (s *step) take(ctx context.Context, id string, spec api.Spec) (gatekeeper.C
 	if spec.SubjectTokenAudience != "" {
 		subject = func(ctx context.Context) (string, error) { return s.tokens.subject(ctx, spec.SubjectTokenAudience) }
 	}
+	ctx, end := s.tracing.Start(ctx, "redeem", trace.About(id, "", "", "", spec.Type)...)
 	credential, err := s.client.Redeem(ctx, id, spec.Name, subject)
+	end(err)
 	if err == nil {
 		s.deliver.mask(credential) // before anything else can go wrong
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/oidc"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/rules"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/trace"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/web"
 	"github.com/gatekeeper-ci/gatekeeper/sts/issuer"
 	"github.com/gatekeeper-ci/gatekeeper/webhook/slack"
@@ -37,6 +38,7 @@ type service struct {
 	issuer  *issuer.Issuer
 	runner  *store.Runner
 	metrics *metrics
+	tracing *trace.Tracing // nil: no traces
 	sinks   []*sink.Sink
 	keeper  *keeper
 	github  githubSide
@@ -60,7 +62,7 @@ func newService(ctx context.Context, cfg config, log *slog.Logger) (*service, er
 func newServiceOn(ctx context.Context, cfg config, log *slog.Logger, public, admin net.Listener) (*service, error) {
 	s := &service{cfg: cfg, log: log, live: &rules.Live{}, metrics: newMetrics(), public: public, admin: admin}
 	s.drain, s.draining = context.WithCancel(context.WithoutCancel(ctx))
-	for _, step := range []func(context.Context) error{s.patiently(s.openStore), s.openSinks, s.openIssuer, s.patiently(s.firstRules), s.openGate, s.listen} {
+	for _, step := range []func(context.Context) error{s.openTracing, s.patiently(s.openStore), s.openSinks, s.openIssuer, s.patiently(s.firstRules), s.openGate, s.listen} {
 		if err := step(ctx); err != nil {
 			s.close()
 			return nil, err
@@ -111,7 +113,7 @@ func (s *service) openGate(ctx context.Context) error {
 		return err
 	}
 	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
-		Verifier: verifier, Rules: s.live, Store: s.store, Directory: s.withTeams(directory), Finder: s.store, Glance: s.withTeamsKept(directory.Glance()), Exchanger: exchangers, Runs: s.runs(), Deployments: s.deployments(),
+		Verifier: s.tracing.Verifier(verifier), Rules: s.tracing.Decider(s.live), Store: s.tracing.Store(s.store), Directory: s.withTeams(directory), Finder: s.store, Glance: s.withTeamsKept(directory.Glance()), Exchanger: s.tracing.Exchanger(exchangers), Runs: s.runs(), Deployments: s.deployments(),
 		People: s.cfg.People, Logger: s.log, Observe: s.metrics.observe, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
 		Sole: !s.store.Shared(), Started: time.Now(), Now: s.cfg.clock,
 	})
@@ -134,7 +136,7 @@ func (s *service) openGate(ctx context.Context) error {
 	}
 	maps.Copy(handlers, hooks)
 	maps.Copy(handlers, s.keeper.handlers())
-	s.runner = store.NewRunner(s.store, store.RunnerOptions{Handlers: handlers, Backoff: s.cfg.backoff, Logger: s.log})
+	s.runner = store.NewRunner(s.store, store.RunnerOptions{Handlers: s.tracing.Work(handlers), Backoff: s.cfg.backoff, Logger: s.log})
 	return nil
 }
 
@@ -162,7 +164,7 @@ func (s *service) listenAdmin(ctx context.Context) (err error) {
 // handler is everything that the public port serves.
 func (s *service) handler() http.Handler {
 	mux := http.NewServeMux()
-	calls := api.Handler(api.Options{Gate: s.gate, URL: s.cfg.URL, Logger: s.log, Draining: s.drain, Attest: s.keeper.attest, Observe: s.metrics.call})
+	calls := api.Handler(api.Options{Gate: s.tracing.Gate(s.gate), URL: s.cfg.URL, Logger: s.log, Draining: s.drain, Attest: s.keeper.attest, Observe: s.metrics.call})
 	mux.Handle("/v1/", calls)
 	mux.Handle("/openapi.yaml", calls)
 	mux.Handle("/oauth2/", calls)
@@ -173,7 +175,7 @@ func (s *service) handler() http.Handler {
 	for _, path := range web.Paths() {
 		mux.Handle(path, s.pages)
 	}
-	return mux
+	return s.tracing.Handler(mux, "/v1/", "/oauth2/")
 }
 
 // server has limits against slow and large callers: a token in a header has
@@ -221,7 +223,9 @@ func (s *service) run(ctx context.Context) error {
 	case <-late.Done():
 		s.log.Warn("work in hand was left; it is done again at the next start")
 	}
-	return errors.Join(err, s.doors.server.Shutdown(late))
+	err = errors.Join(err, s.doors.server.Shutdown(late))
+	s.tracing.Close(late)
+	return err
 }
 
 func ignoreClosed(err error) error {
@@ -244,4 +248,5 @@ func (s *service) close() {
 	if s.store != nil {
 		_ = s.store.Close()
 	}
+	s.tracing.Abandon()
 }

@@ -40,19 +40,19 @@ func (s *service) signingKeys() (issuer.Source, error) {
 // openExchangers makes one exchanger for each type of credential, and asks
 // nobody.
 func (s *service) openExchangers() (sts.Exchangers, error) {
-	c, app := s.cfg.Clouds, github.Options{}
+	c, app := s.cfg.Clouds, github.Options{Transport: s.watched("github")}
 	if g := s.cfg.GitHub; g != nil {
-		app = github.Options{APIURL: g.APIURL, AppID: g.AppID, PrivateKey: g.PrivateKey, Replicas: store.Postgres(s.cfg.Database)}
+		app = github.Options{Transport: app.Transport, APIURL: g.APIURL, AppID: g.AppID, PrivateKey: g.PrivateKey, Replicas: store.Postgres(s.cfg.Database)}
 	}
 	tokens, err := github.New(app)
 	if err != nil {
 		return nil, err
 	}
 	return sts.Exchangers{
-		"aws":    aws.New(aws.Options{Region: c.AWSRegion, Endpoint: c.STSEndpoint, Minter: s.issuer, Logger: s.log}),
-		"gcp":    gcp.New(gcp.Options{STSEndpoint: c.GCPSTS, IAMEndpoint: c.GCPIAM, Minter: s.issuer}),
-		"azure":  azure.New(azure.Options{Authority: c.Azure, Minter: s.issuer}),
-		"vault":  vault.New(vault.Options{Minter: s.issuer, Revokers: c.vaultTokens()}),
+		"aws":    aws.New(aws.Options{Region: c.AWSRegion, Endpoint: c.STSEndpoint, Minter: s.issuer, Logger: s.log, Watch: s.watchAWS()}),
+		"gcp":    gcp.New(gcp.Options{STSEndpoint: c.GCPSTS, IAMEndpoint: c.GCPIAM, Minter: s.issuer, Transport: s.watched("google")}),
+		"azure":  azure.New(azure.Options{Authority: c.Azure, Minter: s.issuer, Transport: s.watched("entra")}),
+		"vault":  vault.New(vault.Options{Minter: s.issuer, Revokers: c.vaultTokens(), Transport: s.watched("vault")}),
 		"github": tokens,
 		"oidc":   oidc.New(s.issuer),
 	}, nil

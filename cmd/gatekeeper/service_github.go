@@ -27,6 +27,7 @@ func (s *service) openGitHub() error {
 	}
 	o := s.cfg.githubOptions()
 	o.Logger = s.log
+	o.HTTP = s.tracing.Outgoing("github", http.DefaultTransport)
 	client, err := github.New(o)
 	if err != nil {
 		return err

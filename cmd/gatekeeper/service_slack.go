@@ -12,6 +12,7 @@ func (s *service) slackOptions() slack.Options {
 	o := s.cfg.slackOptions()
 	o.Memory, o.Logger, o.Context = s.store, s.log, s.deployed
 	o.Finder, o.StepUpURL, o.Count, o.Clock = s.store, s.confirmPage, s.metrics.slackFailed, s.cfg.clock
+	o.Transport = s.tracing.Outgoing("slack", http.DefaultTransport)
 	return o
 }
 

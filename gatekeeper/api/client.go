@@ -21,6 +21,8 @@ type Client struct {
 	URL   string                                    // public, https or loopback
 	Token func(ctx context.Context) (string, error) // fresh for each call where the CI can mint one
 	HTTP  *http.Client                              // nil: one that follows no redirects
+	// Transport is that one's; nil: the default one.
+	Transport http.RoundTripper
 	// Trouble is told when the gatekeeper cannot be reached, or is not ready;
 	// nil when it answers again.
 	Trouble func(err error)
@@ -194,6 +196,7 @@ func (c *Client) http() *http.Client {
 		return c.HTTP
 	}
 	return &http.Client{
+		Transport:     c.Transport,
 		Timeout:       maxWait + 30*time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,7 @@ func (l *Live) Swap(r *Rules) (old *Rules) { return l.current.Swap(r) }
 func (l *Live) Current() *Rules { return l.current.Load() }
 
 // Decide implements gatekeeper.Decider.
-func (l *Live) Decide(w gatekeeper.Workload, environment string, now time.Time) gatekeeper.Decision {
+func (l *Live) Decide(_ context.Context, w gatekeeper.Workload, environment string, now time.Time) gatekeeper.Decision {
 	r := l.current.Load()
 	if r == nil {
 		return gatekeeper.Decision{Reason: "no rules are in force"}

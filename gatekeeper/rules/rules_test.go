@@ -263,8 +263,11 @@ func TestDigest(t *testing.T) {
 }
 
 func TestZeroRefuses(t *testing.T) {
-	for name, d := range map[string]gatekeeper.Decider{"no rules": new(rules.Live), "zero rules": new(rules.Rules)} {
-		if got := d.Decide(workload(t, nil), "production", now()); got.Outcome != gatekeeper.Refuse {
+	live := func(w gatekeeper.Workload, environment string, at time.Time) gatekeeper.Decision {
+		return new(rules.Live).Decide(t.Context(), w, environment, at)
+	}
+	for name, decide := range map[string]func(gatekeeper.Workload, string, time.Time) gatekeeper.Decision{"no rules": live, "zero rules": new(rules.Rules).Decide} {
+		if got := decide(workload(t, nil), "production", now()); got.Outcome != gatekeeper.Refuse {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

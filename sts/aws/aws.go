@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ type Options struct {
 	Endpoint string        // "" is AWS's own, or AWS_ENDPOINT_URL_STS
 	Minter   issuer.Minter // for exchange: gatekeeper_token
 	HTTP     aws.HTTPClient
+	// Watch stands around each call over HTTP, for traces; nil: nobody does.
+	Watch func(http.RoundTripper) http.RoundTripper
 	// Credentials are the gatekeeper's own, for exchange: assume_role; nil is
 	// the SDK's default chain, asked when first needed.
 	Credentials aws.CredentialsProvider
@@ -160,6 +163,7 @@ func (e *Exchanger) client(ctx context.Context, region string, credentials aws.C
 	if err != nil {
 		return nil, gatekeeper.Wrap(err, gatekeeper.CodeExchangeFailed, "the gatekeeper's AWS configuration cannot be read")
 	}
+	cfg.HTTPClient = e.watched(cfg.HTTPClient)
 	return sts.NewFromConfig(cfg, func(o *sts.Options) {
 		o.RetryMaxAttempts = maxTries // AWS_MAX_ATTEMPTS would be taken instead
 		if e.o.Endpoint != "" {

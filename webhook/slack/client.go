@@ -29,6 +29,9 @@ func newClient(o Options) *slackgo.Client {
 		client = *o.HTTPClient
 	}
 	if client.Transport == nil {
+		client.Transport = o.Transport
+	}
+	if client.Transport == nil {
 		client.Transport = http.DefaultTransport
 	}
 	client.Transport = bounded{client.Transport}

@@ -374,7 +374,7 @@ func (g *doorman) Find(_ context.Context, f gatekeeper.Filter) ([]gatekeeper.Req
 }
 
 // Decide lets each request's own rule stay in force.
-func (g *doorman) Decide(w gatekeeper.Workload, _ string, _ time.Time) gatekeeper.Decision {
+func (g *doorman) Decide(_ context.Context, w gatekeeper.Workload, _ string, _ time.Time) gatekeeper.Decision {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, r := range g.requests {

@@ -67,9 +67,10 @@ type Options struct {
 	// there is a bounded number; nil: nobody counts.
 	Count func(method, code string)
 
-	HTTPClient *http.Client     // nil: one with timeouts
-	Logger     *slog.Logger     // nil: silent
-	Clock      func() time.Time // nil: time.Now
+	HTTPClient *http.Client      // nil: one with timeouts
+	Transport  http.RoundTripper // of calls where HTTPClient has none; nil: the default one
+	Logger     *slog.Logger      // nil: silent
+	Clock      func() time.Time  // nil: time.Now
 }
 
 // Slack is the gatekeeper's presence in one workspace. It is safe for

@@ -45,14 +45,19 @@ func New(o Options) *Client {
 		o.Wait = pause
 	}
 	if o.Transport == nil {
-		// A connection that the cloud closed while it was idle would make an
-		// answer count as lost; exchanges are too rare to keep one.
-		own := http.DefaultTransport.(*http.Transport).Clone()
-		own.DisableKeepAlives = true
-		o.Transport = own
+		o.Transport = Transport()
 	}
 	return &Client{wait: o.Wait, http: &http.Client{Transport: o.Transport, Timeout: callTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// Transport is a Client's own. It keeps no connection: one that the cloud
+// closed while it was idle would make an answer count as lost, and exchanges
+// are too rare to keep one.
+func Transport() http.RoundTripper {
+	own := http.DefaultTransport.(*http.Transport).Clone()
+	own.DisableKeepAlives = true
+	return own
 }
 
 // Call is one question. Form or JSON is its body.
