@@ -36,7 +36,7 @@ func (s sampler) ShouldSample(p sdk.SamplingParameters) sdk.SamplingResult {
 		}
 		return result
 	}
-	if parent.IsRemote() && !parent.IsSampled() && s.parentBased {
+	if parent.IsValid() && !parent.IsSampled() && s.parentBased {
 		return result
 	}
 	result.Decision = s.ratio.ShouldSample(p).Decision
