@@ -1,7 +1,9 @@
 package deploy
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -162,5 +164,38 @@ func TestImageIsPinned(t *testing.T) {
 	}
 	if len(from) != 2 || !strings.Contains(string(body), "bash .ci/build ") {
 		t.Error("the image does not hold the release's binary")
+	}
+}
+
+// A binary that comes out differently elsewhere is refused. The compiler is a
+// stand-in; the real one is CI's last step.
+func TestReproduce(t *testing.T) {
+	bash := parts.Find(t, "bash", "apt-get install bash")
+	parts.Find(t, "git", "apt-get install git")
+	if runtime.GOOS != "linux" {
+		t.Skip("releases are built on Linux")
+	}
+	dir := t.TempDir()
+	compiler := "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\n[ -f go.mod ] && [ -z \"$(ls -A \"$GOCACHE\")\" ] && printf the-binary >\"$2\"\npwd >>" + filepath.Join(dir, "built") + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "go"), []byte(compiler), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	for body, want := range map[string]string{"the-binary": "gatekeeper_linux_amd64: OK", "another-binary": "is another one than the release's"} {
+		sums := filepath.Join(dir, "checksums.txt")
+		if err := os.WriteFile(sums, fmt.Appendf(nil, "%x  gatekeeper_linux_amd64\n", sha256.Sum256([]byte(body))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := runs(t, bash, "../.ci/reproduce", "v1.2.3", "linux/amd64", sums)
+		if (err == nil) != (body == "the-binary") || !strings.Contains(out, want) {
+			t.Errorf("%s: %v\n%s", body, err, out)
+		}
+	}
+	here, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if built, err := os.ReadFile(filepath.Join(dir, "built")); err != nil || len(built) == 0 || strings.Contains(string(built), here+"\n") {
+		t.Errorf("it was built in %s, %v", built, err)
 	}
 }
