@@ -9,7 +9,7 @@ import (
 )
 
 // DefaultPerSecond is how many traces may begin at the doors in a second.
-const DefaultPerSecond = 50
+const DefaultPerSecond = 100
 
 // Settings say where spans go and which. The zero value sends none.
 type Settings struct {
