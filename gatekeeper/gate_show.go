@@ -8,53 +8,24 @@ import (
 // Show is the request of the token's workload. With a Wait it answers as soon
 // as the request changed, and at once when nothing is left to wait for.
 func (g *Gate) Show(ctx context.Context, token, id string, wait Wait) (Request, error) {
-	r, err := g.own(ctx, token, id)
-	if err != nil || wait.For <= 0 || r.news(wait.Seen) {
+	r, watch, err := g.Watch(ctx, token, id, wait)
+	if err != nil || watch == nil {
 		return r, err
 	}
-	if wait.Seen == 0 {
-		wait.Seen = r.Version
-	}
-	return g.await(ctx, id, wait)
-}
-
-// own is the request if it belongs to the token's workload.
-func (g *Gate) own(ctx context.Context, token, id string) (Request, error) {
-	w, err := g.Verifier.Verify(ctx, token, "")
+	news, err := watch.Next(ctx)
 	if err != nil {
 		return Request{}, err
 	}
+	return *news, nil
+}
+
+// own is the request if it belongs to the workload.
+func (g *Gate) own(ctx context.Context, w Workload, id string) (Request, error) {
 	r, err := g.Store.Get(ctx, id)
 	if err != nil {
 		return Request{}, err
 	}
 	return r, r.BelongsTo(w)
-}
-
-// news says whether a waiting caller has to hear of the request now.
-func (r Request) news(seen int64) bool {
-	return r.State != Pending || (seen > 0 && r.Version > seen)
-}
-
-// await watches before it looks, so that no change falls between the two.
-func (g *Gate) await(ctx context.Context, id string, wait Wait) (Request, error) {
-	changed, stop := g.Store.Watch(id)
-	defer stop()
-	timer := time.NewTimer(wait.For)
-	defer timer.Stop()
-	for over := false; ; {
-		r, err := g.Store.Get(ctx, id)
-		if err != nil || over || r.news(wait.Seen) {
-			return r, err
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			over = true
-		case <-ctx.Done():
-			over, ctx = true, context.WithoutCancel(ctx)
-		}
-	}
 }
 
 // Cancel withdraws the pending request of the token's workload.

@@ -48,6 +48,7 @@ type service struct {
 	doors         *doors // nil until the admin port is served
 	drain         context.Context
 	draining      context.CancelFunc
+	parked        sync.WaitGroup // calls that wait for people
 	rules         rulesInForce
 }
 
@@ -164,7 +165,7 @@ func (s *service) listenAdmin(ctx context.Context) (err error) {
 // handler is everything that the public port serves.
 func (s *service) handler() http.Handler {
 	mux := http.NewServeMux()
-	calls := api.Handler(api.Options{Gate: s.tracing.Gate(s.gate), URL: s.cfg.URL, Logger: s.log, Draining: s.drain, Attest: s.keeper.attest, Observe: s.metrics.call})
+	calls := api.Handler(api.Options{Gate: s.tracing.Gate(s.gate), URL: s.cfg.URL, Logger: s.log, Draining: s.drain, Parked: &s.parked, Attest: s.keeper.attest, Observe: s.metrics.call})
 	mux.Handle("/v1/", calls)
 	mux.Handle("/openapi.yaml", calls)
 	mux.Handle("/oauth2/", calls)
@@ -217,7 +218,7 @@ func (s *service) run(ctx context.Context) error {
 	err = errors.Join(ignoreClosed(err), public.Shutdown(late), s.slack.Drain(late))
 	stopWork()
 	done := make(chan struct{})
-	go func() { wg.Wait(); close(done) }()
+	go func() { wg.Wait(); s.parked.Wait(); close(done) }()
 	select {
 	case <-done:
 	case <-late.Done():

@@ -79,8 +79,14 @@ func (s *server) log(r *http.Request, id string, status int, err error) {
 type call struct {
 	http.ResponseWriter
 	id     string
+	route  string // "GET /v1/requests/{id}"
+	began  time.Time
 	status int
+	parked bool // it is answered elsewhere
 }
+
+// Unwrap lets http.ResponseController reach the connection.
+func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // WriteHeader remembers the status for metrics.
 func (c *call) WriteHeader(status int) {

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -20,6 +21,7 @@ var openapi []byte
 type Gate interface {
 	Open(ctx context.Context, token string, ask gatekeeper.Ask) (r gatekeeper.Request, created bool, err error)
 	Show(ctx context.Context, token, id string, wait gatekeeper.Wait) (gatekeeper.Request, error)
+	Watch(ctx context.Context, token, id string, wait gatekeeper.Wait) (gatekeeper.Request, *gatekeeper.Watch, error)
 	Redeem(ctx context.Context, token, id string, ask gatekeeper.RedeemAsk) (gatekeeper.Credential, error)
 	Cancel(ctx context.Context, token, id string) (gatekeeper.Request, error)
 }
@@ -35,6 +37,9 @@ type Options struct {
 	// Attest makes the attestation of an approved request; nil: there are none.
 	// artifacts are what its job says that it deploys.
 	Attest func(ctx context.Context, r gatekeeper.Request, artifacts []string) ([]byte, error)
+	// Parked counts the calls that wait beside net/http, whose Shutdown does not
+	// know of them; it is done when all are answered. nil: none is parked.
+	Parked *sync.WaitGroup
 	// Observe is told of each answered call, for metrics.
 	Observe func(route string, status int, d time.Duration)
 }
@@ -78,34 +83,44 @@ type methods map[string]func(w http.ResponseWriter, r *http.Request, token strin
 func (s *server) route(name string, m methods) http.Handler {
 	return s.around(name, func(call *call, r *http.Request) {
 		status, body, err := s.handle(call, r, m)
-		if err != nil {
-			s.fail(call, r, err)
+		if later, ok := body.(later); ok && err == nil {
+			s.park(call, r, later)
 			return
 		}
-		reply(call, status, body)
+		s.answer(call, r, status, body, err)
 	})
+}
+
+func (s *server) answer(call *call, r *http.Request, status int, body any, err error) {
+	if err != nil {
+		s.fail(call, r, err)
+		return
+	}
+	reply(call, status, body)
 }
 
 // around is the one way in and out of every call: the id for the log, what no
 // answer may be without, and what went wrong.
 func (s *server) around(name string, answer func(*call, *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
-		call := &call{ResponseWriter: w, id: newCallID()}
+		call := &call{ResponseWriter: w, id: newCallID(), route: r.Method + " " + name, began: time.Now()}
 		w.Header().Set("X-Request-Id", call.id)
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
-				s.Logger.Error("a call panicked", "route", name, "call", call.id, "panic", p, "stack", string(debug.Stack()))
-				s.fail(call, r, gatekeeper.Errorf(gatekeeper.CodeInternal, "internal error; the operator finds it by request_id"))
-			}
-			if s.Observe != nil {
-				s.Observe(r.Method+" "+name, call.status, time.Since(began))
-			}
-		}()
+		defer s.answered(call, r)
 		answer(call, r)
 	})
+}
+
+// answered ends a call, be it in a panic, unless it is parked and ends later.
+func (s *server) answered(call *call, r *http.Request) {
+	if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+		s.Logger.Error("a call panicked", "route", call.route, "call", call.id, "panic", p, "stack", string(debug.Stack()))
+		s.fail(call, r, gatekeeper.Errorf(gatekeeper.CodeInternal, "internal error; the operator finds it by request_id"))
+	}
+	if s.Observe != nil && !call.parked {
+		s.Observe(call.route, call.status, time.Since(call.began))
+	}
 }
 
 func (s *server) handle(w http.ResponseWriter, r *http.Request, m methods) (int, any, error) {
@@ -139,7 +154,7 @@ func (s *server) open(w http.ResponseWriter, r *http.Request, token string) (int
 		status = http.StatusCreated
 		w.Header().Set("Location", s.URL+"/v1/requests/"+opened.ID)
 	}
-	return s.shown(w, status, opened, err)
+	return s.shown(w, status, &opened, err)
 }
 
 func (s *server) show(w http.ResponseWriter, r *http.Request, token string) (int, any, error) {
@@ -147,10 +162,14 @@ func (s *server) show(w http.ResponseWriter, r *http.Request, token string) (int
 	if err != nil {
 		return 0, nil, err
 	}
-	ctx, stop := s.drained(r.Context())
-	defer stop()
-	got, err := s.Gate.Show(ctx, token, r.PathValue("id"), wait)
-	return s.shown(w, http.StatusOK, got, err)
+	got, watch, err := s.Gate.Watch(r.Context(), token, r.PathValue("id"), wait)
+	if err != nil || watch == nil {
+		return s.shown(w, http.StatusOK, &got, err)
+	}
+	return 0, later(func(ctx context.Context, w http.ResponseWriter) (int, any, error) {
+		got, err := watch.Next(ctx)
+		return s.shown(w, http.StatusOK, got, err)
+	}), nil
 }
 
 // drained is a context that also ends when the server wants to stop: waiting
@@ -175,15 +194,15 @@ func (s *server) redeem(w http.ResponseWriter, r *http.Request, token string) (i
 
 func (s *server) cancel(w http.ResponseWriter, r *http.Request, token string) (int, any, error) {
 	got, err := s.Gate.Cancel(r.Context(), token, r.PathValue("id"))
-	return s.shown(w, http.StatusOK, got, err)
+	return s.shown(w, http.StatusOK, &got, err)
 }
 
-func (s *server) shown(w http.ResponseWriter, status int, r gatekeeper.Request, err error) (int, any, error) {
+func (s *server) shown(w http.ResponseWriter, status int, r *gatekeeper.Request, err error) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
 	w.Header().Set("ETag", etag(r.Version))
-	return status, FromRequest(r, s.URL), nil
+	return status, FromRequest(*r, s.URL), nil
 }
 
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }

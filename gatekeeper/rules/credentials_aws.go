@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -20,26 +21,32 @@ const (
 	maxPolicyARNs = 10
 )
 
+// Compiled when first used: bounds of hundreds take milliseconds, which every
+// start of a CI step would pay.
 var (
-	roleARN    = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}$`)
-	policyARN  = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]{1,512}$`)
-	externalID = regexp.MustCompile(`^[\w+=,.@:/-]{2,1000}$`)
+	roleARN    = lazily(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}$`)
+	policyARN  = lazily(`^arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]{1,512}$`)
+	externalID = lazily(`^[\w+=,.@:/-]{2,1000}$`)
 	region     = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$`)
 )
 
+func lazily(shape string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(shape) })
+}
+
 func awsSpec(o *conf.Object) *gatekeeper.AWSSpec {
 	s := &gatekeeper.AWSSpec{
-		RoleARN: shaped(o.Get("role_arn"), roleARN, "arn:aws:iam::111122223333:role/name", true),
+		RoleARN: shaped(o.Get("role_arn"), roleARN(), "arn:aws:iam::111122223333:role/name", true),
 		Exchange: gatekeeper.Exchange(o.Get("exchange").Enum("workload_token",
 			"workload_token", "gatekeeper_token", "assume_role")),
 		Audience:        audience(o.Get("audience"), "sts.amazonaws.com"),
 		SessionDuration: o.Get("session_duration").Duration(minSession),
 		SessionPolicy:   sessionPolicy(o.Get("session_policy")),
-		ExternalID:      shaped(o.Get("external_id"), externalID, "2 to 1000 of letters, digits and +=,.@:/-", false),
+		ExternalID:      shaped(o.Get("external_id"), externalID(), "2 to 1000 of letters, digits and +=,.@:/-", false),
 		Region:          shaped(o.Get("region"), region, "eu-west-1", false),
 	}
 	for _, item := range o.Get("policy_arns").Items() {
-		if arn := shaped(item, policyARN, "arn:aws:iam::111122223333:policy/name", true); arn != "" {
+		if arn := shaped(item, policyARN(), "arn:aws:iam::111122223333:policy/name", true); arn != "" {
 			s.PolicyARNs = append(s.PolicyARNs, arn)
 		}
 	}

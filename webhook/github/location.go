@@ -22,8 +22,11 @@ var (
 	repoName  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 	commitID  = regexp.MustCompile(`^[0-9a-f]{40}$`)
 	// refName is stricter than git: nothing that a URL or git reads otherwise.
-	refName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/-]{0,250}$`)
+	refName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/-]*$`)
 )
+
+// maxRef is how long a ref's name may be.
+const maxRef = 251
 
 // ParseLocation reads github:owner/repo//path?ref=main.
 func ParseLocation(s string) (Location, error) {
@@ -44,7 +47,7 @@ func ParseLocation(s string) (Location, error) {
 		return Location{}, wrong
 	}
 	l.Ref = strings.TrimPrefix(strings.TrimPrefix(values.Get("ref"), "refs/"), "heads/")
-	if !refName.MatchString(l.Ref) || strings.Contains(l.Ref, "..") || strings.Contains(l.Ref, "//") {
+	if len(l.Ref) > maxRef || !refName.MatchString(l.Ref) || strings.Contains(l.Ref, "..") || strings.Contains(l.Ref, "//") {
 		return Location{}, wrong
 	}
 	return l, nil

@@ -97,7 +97,7 @@ func checkTags(tags map[string]string) error {
 		return refuse("ValidationError", "more than 50 tags")
 	}
 	for key, value := range tags {
-		if !tagKey.MatchString(key) || !tagValue.MatchString(value) || strings.HasPrefix(strings.ToLower(key), "aws:") {
+		if !tagged(key, value) || strings.HasPrefix(strings.ToLower(key), "aws:") {
 			return refuse("ValidationError", "tag %s does not fit", key)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // Role is one IAM role.
@@ -222,9 +223,15 @@ func (s *STS) act(r *http.Request) (string, error) {
 
 var (
 	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	tagKey      = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$`)
-	tagValue    = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$`)
+	tagText     = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`) // a {1,128} behind it would compile for 10 ms at every start
 )
+
+// tagged tells whether a tag's key and value have the length and letters that
+// STS takes.
+func tagged(key, value string) bool {
+	k, v := utf8.RuneCountInString(key), utf8.RuneCountInString(value)
+	return k >= 1 && k <= 128 && v <= 256 && tagText.MatchString(key) && tagText.MatchString(value)
+}
 
 // common checks what both ways of assuming a role have in common.
 func (s *STS) common(f url.Values, longest time.Duration) (Role, Session, error) {
