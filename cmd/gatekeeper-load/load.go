@@ -92,8 +92,7 @@ func drive(ctx context.Context, o options) (*borne, error) {
 		return nil, err
 	}
 	b.requests = w.rss()
-	w.wait(ctx, jobs[:o.waiting])
-	if err := w.waiting(ctx, o.waiting); err != nil {
+	if err := w.wait(ctx, jobs[:o.waiting]); err != nil {
 		return nil, err
 	}
 	b.waiting = w.rss()

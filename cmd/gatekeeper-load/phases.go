@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -106,8 +107,20 @@ func (w *world) open(ctx context.Context, jobs []*job) *figures {
 }
 
 // wait has steps wait, each with a poll that it renews, until theirs is
-// decided.
-func (w *world) wait(ctx context.Context, jobs []*job) {
+// decided. They come as many at once as callers do elsewhere.
+func (w *world) wait(ctx context.Context, jobs []*job) error {
+	come := 0
+	for some := range slices.Chunk(jobs, w.o.workers) {
+		w.poll(ctx, some)
+		come += len(some)
+		if err := w.waiting(ctx, come); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) poll(ctx context.Context, jobs []*job) {
 	for _, j := range jobs {
 		go func() {
 			for ctx.Err() == nil {
@@ -124,9 +137,9 @@ func (w *world) wait(ctx context.Context, jobs []*job) {
 
 // waiting waits until the gatekeeper says that so many wait.
 func (w *world) waiting(ctx context.Context, n int) error {
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for range 600 {
+	for range 6000 {
 		if w.gauge("gatekeeper_waiting_steps") >= w.others+float64(n) {
 			return nil
 		}
