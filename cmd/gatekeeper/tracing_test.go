@@ -106,7 +106,9 @@ func TestTrace(t *testing.T) {
 		opened.Attributes["gatekeeper.environment"] != "production" || opened.Attributes["http.response.status_code"] != "201" || len(opened.Links) > 0 {
 		t.Errorf("the opening is %+v", opened)
 	}
-	below("GET /v1/requests/{id}", below("GET gatekeeper", below("wait for people", step)))
+	if s := below("GET /v1/requests/{id}", below("GET gatekeeper", below("wait for people", step))); s.Attributes["http.response.status_code"] != "200" {
+		t.Errorf("the wait is %+v", s)
+	}
 	redeemed := below("POST /v1/requests/{id}/credentials", below("POST gatekeeper", below("redeem", step)))
 	below("POST aws", below("exchange", redeemed))
 	if e := below("exchange", redeemed); e.Attributes["gatekeeper.credential.type"] != "aws" || e.Failed {

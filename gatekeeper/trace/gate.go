@@ -11,6 +11,7 @@ import (
 type Gate interface {
 	Open(ctx context.Context, token string, ask gatekeeper.Ask) (r gatekeeper.Request, created bool, err error)
 	Show(ctx context.Context, token, id string, wait gatekeeper.Wait) (gatekeeper.Request, error)
+	Watch(ctx context.Context, token, id string, wait gatekeeper.Wait) (gatekeeper.Request, *gatekeeper.Watch, error)
 	Redeem(ctx context.Context, token, id string, ask gatekeeper.RedeemAsk) (gatekeeper.Credential, error)
 	Cancel(ctx context.Context, token, id string) (gatekeeper.Request, error)
 }
@@ -39,6 +40,13 @@ func (g gate) Show(ctx context.Context, token, id string, wait gatekeeper.Wait) 
 	r, err := g.next.Show(ctx, token, id, wait)
 	failed(otel.SpanFromContext(ctx), err)
 	return r, err
+}
+
+// Watch implements Gate. What comes of the wait is told by whoever reads it.
+func (g gate) Watch(ctx context.Context, token, id string, wait gatekeeper.Wait) (gatekeeper.Request, *gatekeeper.Watch, error) {
+	r, watch, err := g.next.Watch(ctx, token, id, wait)
+	failed(otel.SpanFromContext(ctx), err)
+	return r, watch, err
 }
 
 // Redeem implements Gate.

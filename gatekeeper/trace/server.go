@@ -32,10 +32,11 @@ func (t *Tracing) Handler(next http.Handler, continued ...string) http.Handler {
 			return
 		}
 		r, answer := r.WithContext(ctx), &answer{ResponseWriter: w}
-		defer func() {
+		answer.end = func() {
 			describe(span, method, routeOf(r), answer)
 			span.End()
-		}()
+		}
+		defer answer.left()
 		next.ServeHTTP(answer, r)
 	})
 }
@@ -77,6 +78,15 @@ func methodOf(r *http.Request) string {
 type answer struct {
 	http.ResponseWriter
 	status int
+	taken  bool // with its connection, whose end is the call's
+	end    func()
+}
+
+// left is when the handler returns.
+func (a *answer) left() {
+	if !a.taken {
+		a.end()
+	}
 }
 
 // WriteHeader implements http.ResponseWriter.
