@@ -10,18 +10,22 @@ import (
 )
 
 // openTracing begins to export traces where a collector is named; nobody is
-// dialed yet. From here on lines of the log name their span.
-func (s *service) openTracing(ctx context.Context) (err error) {
+// dialed yet, and nothing that is wrong with it stops a start. From here on lines of the log name their span.
+func (s *service) openTracing(ctx context.Context) error {
 	for _, trouble := range s.cfg.troubles {
 		s.log.WarnContext(ctx, "a variable for traces cannot be used", "why", trouble)
 	}
 	lost := prometheus.NewCounter(prometheus.CounterOpts{Name: "gatekeeper_trace_spans_lost_total", Help: "Spans that the collector did not take."})
 	s.metrics.registry.MustRegister(lost)
-	s.tracing, err = trace.New(trace.Options{
+	tracing, err := trace.New(trace.Options{
 		Settings: s.cfg.Traces, Service: "gatekeeper", Version: version, Logger: s.log, Failed: func(n int) { lost.Add(float64(n)) },
 	})
+	if err != nil {
+		s.log.WarnContext(ctx, "no traces are exported", "error", err)
+	}
+	s.tracing = tracing
 	s.log = s.tracing.Logger(s.log)
-	return err
+	return nil
 }
 
 // watched is what exchangers ask one cloud with; nil: their own.

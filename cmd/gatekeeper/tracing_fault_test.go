@@ -73,6 +73,7 @@ func TestTracesOfStrangers(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header.Set("traceparent", "00-"+theirs+"-00f067aa0ba902b7-"+flags)
+		req.Header.Set("tracestate", "acme=c4nary")
 		req.Header.Set("Authorization", "Bearer c4nary.c4nary.c4nary")
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
@@ -103,6 +104,16 @@ func TestTracesOfStrangers(t *testing.T) {
 	quiet.svc.tracing.Close(t.Context())
 	if n := box.Calls(); n > 0 {
 		t.Errorf("a stranger made us export %d times", n)
+	}
+}
+
+// What is wrong with traces stops no start.
+func TestTracesThatCannotBegin(t *testing.T) {
+	p := play(t, func(s *stage) {
+		s.cfg.Traces = trace.Settings{Endpoint: "https://collector.example.com/v1/traces", Certificate: "missing.pem"}
+	})
+	if p.svc.tracing != nil || !strings.Contains(p.log.String(), "missing.pem") {
+		t.Errorf("tracing: %v, log:\n%s", p.svc.tracing, p.log)
 	}
 }
 

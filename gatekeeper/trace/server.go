@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -22,7 +23,7 @@ func (t *Tracing) Handler(next http.Handler, continued ...string) http.Handler {
 		ctx := r.Context()
 		for _, prefix := range continued {
 			if strings.HasPrefix(r.URL.Path, prefix) {
-				ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
+				ctx = callers(r)
 			}
 		}
 		method := methodOf(r)
@@ -39,6 +40,17 @@ func (t *Tracing) Handler(next http.Handler, continued ...string) http.Handler {
 		defer answer.left()
 		next.ServeHTTP(answer, r)
 	})
+}
+
+// callers is the context of a call with its caller's trace, without its
+// tracestate: that is a text of whoever calls, which exported spans would say.
+func callers(r *http.Request) context.Context {
+	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	parent := otel.SpanContextFromContext(ctx).WithTraceState(otel.TraceState{})
+	if !parent.IsValid() {
+		return r.Context()
+	}
+	return otel.ContextWithRemoteSpanContext(ctx, parent)
 }
 
 // describe says what is known once a call is answered.
