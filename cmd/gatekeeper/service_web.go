@@ -15,6 +15,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/passkey"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/web"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/wholefile"
 )
 
 // openPages makes the pages for people. Passkeys need a host name, a company
@@ -99,12 +100,10 @@ func loadOrCreateSecret(path string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		fresh := make([]byte, 32)
 		_, _ = rand.Read(fresh) // never fails
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
+		if err := wholefile.Create(path, []byte(base64.StdEncoding.EncodeToString(fresh)+"\n")); err != nil {
 			return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "the session key %s cannot be made", path)
 		}
-		_, err = f.WriteString(base64.StdEncoding.EncodeToString(fresh) + "\n")
-		return fresh, errors.Join(err, f.Close())
+		body, err = os.ReadFile(path) // another process may have been first
 	}
 	if err != nil {
 		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "the session key %s cannot be read", path)

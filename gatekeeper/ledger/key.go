@@ -9,11 +9,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/wholefile"
 	"golang.org/x/mod/sumdb/note"
 )
 
@@ -50,53 +49,19 @@ func LoadOrCreateKey(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := createOnce(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})); err != nil {
+	if err := wholefile.Create(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})); err != nil {
 		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "the ledger's key %s cannot be made", path)
 	}
 	return LoadKey(path) // another process may have been first
 }
 
-// createOnce links a complete file into place: link(2) refuses when the name
-// is taken, so two processes cannot replace each other's key.
-func createOnce(path string, body []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) //nolint:errcheck // it is a leftover either way
-	_, err = tmp.Write(body)
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
 // ReplaceKey puts the file of the next key in the place of the one before,
 // whole or not at all. The key before is gone afterwards: nothing needs it.
 func ReplaceKey(next, path string) error {
-	err := os.Rename(next, path)
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
+	if err := wholefile.Move(next, path); err != nil {
 		return gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "the ledger's next key %s cannot take the place of %s", next, path)
 	}
 	return nil
-}
-
-// syncDir makes a name durable where the system can.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	if err := d.Sync(); err != nil && runtime.GOOS != "windows" {
-		return errors.Join(err, d.Close())
-	}
-	return d.Close()
 }
 
 // VerifierKey is the public key in the form of C2SP signed notes:

@@ -12,12 +12,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/wholefile"
 )
 
 // keyBits is the size of new keys.
@@ -199,28 +199,5 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := writeBeside(path, formatKeys([]fileKey{key}))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp) }()
-	// link refuses when another process was first; its key is as good.
-	if err := os.Link(tmp, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
-}
-
-// writeBeside writes a file of mode 0600 in the same directory.
-func writeBeside(path string, body []byte) (string, error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".key-*")
-	if err != nil {
-		return "", err
-	}
-	_, err = tmp.Write(body)
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		_ = os.Remove(tmp.Name())
-		return "", err
-	}
-	return tmp.Name(), nil
+	return wholefile.Create(path, formatKeys([]fileKey{key})) // of another process that was first the key is as good
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/wholefile"
 )
 
 // The lead of a new key: how long it is published before it signs. Clouds do
@@ -55,8 +56,9 @@ func Rotate(path string, o Rotation) ([]Standing, error) {
 	if keys, err = rotated(keys, o); err != nil {
 		return nil, err
 	}
-	if err := replace(path, formatKeys(keys)); err != nil {
-		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "%s cannot be written; the keys are as they were", path)
+	// A service that runs as somebody else has to read it.
+	if err := wholefile.Replace(path, formatKeys(keys), wholefile.Options{KeepOwner: true}); err != nil {
+		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "%s cannot be written; look at `gatekeeper keys list` before rotating again", path)
 	}
 	return standings(bare(keys), o.Now), nil
 }
@@ -109,22 +111,4 @@ func bare(keys []fileKey) []Key {
 		all = append(all, k.Key)
 	}
 	return all
-}
-
-// replace swaps the file for another, whole, with the same owner: a service
-// that runs as somebody else has to read it.
-func replace(path string, body []byte) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	tmp, err := writeBeside(path, body)
-	if err != nil {
-		return err
-	}
-	if err := sameOwner(tmp, info); err != nil {
-		_ = os.Remove(tmp)
-		return err
-	}
-	return os.Rename(tmp, path)
 }

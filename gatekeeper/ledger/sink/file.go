@@ -6,9 +6,9 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/wholefile"
 )
 
 // File appends lines to a file. It opens the file by its name for each batch,
@@ -31,7 +31,7 @@ func (f File) Send(_ context.Context, batch []ledger.Record) error {
 		return err
 	}
 	if missing != nil {
-		return syncDir(filepath.Dir(f.Path))
+		return wholefile.SyncName(f.Path)
 	}
 	return nil
 }
@@ -65,23 +65,6 @@ func lines(batch []ledger.Record) []byte {
 		b.WriteByte('\n')
 	}
 	return b.Bytes()
-}
-
-// syncDir makes a new file's name durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(ignoreUnsupported(d.Sync()), d.Close())
-}
-
-// ignoreUnsupported: Windows syncs no directories.
-func ignoreUnsupported(err error) error {
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, os.ErrInvalid) || errors.Is(err, os.ErrPermission) {
-		return nil
-	}
-	return err
 }
 
 // Writer writes lines to where somebody else takes care of them, e.g. standard
