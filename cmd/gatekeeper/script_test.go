@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"os"
 	"testing"
 
@@ -15,6 +16,9 @@ func TestScripts(t *testing.T) {
 }
 
 func TestMain(m *testing.M) {
+	// Tests that are parallel here mostly wait, for processes and for time: more
+	// of them than there are processors go on at once. -parallel says otherwise.
+	_ = flag.Set("test.parallel", "8")
 	testscript.Main(m, map[string]func(){
 		"gatekeeper": func() {
 			os.Exit(run(world{args: os.Args, env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, interrupt: context.Background()}))
