@@ -95,7 +95,7 @@ func TestReplicasKilledAtEveryStep(t *testing.T) {
 	}
 	path := binary(t)
 	pg := postgres.Start(t, postgres.Options{Config: map[string]string{"max_connections": "500"}})
-	everyCommit(t, 16, func(t *testing.T) life {
+	everyCommit(t, 8, func(t *testing.T) life {
 		url := pg.Database()
 		s := newPlainStage(t, twoApprovers)
 		all := s.replicas(t, func(i int) string { return url + "&application_name=replica" + fmt.Sprint(i) }, path, path)

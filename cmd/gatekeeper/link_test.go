@@ -8,6 +8,7 @@ import (
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
@@ -22,7 +23,7 @@ type link struct {
 func newLink(t *testing.T, upstream string) *link {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	l := &link{proxy: toxiproxy.NewProxy(server, "link", "127.0.0.1:0", upstream), upstream: upstream}
+	l := &link{proxy: toxiproxy.NewProxy(server, "link", parts.Addr(t), upstream), upstream: upstream}
 	if err := l.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}

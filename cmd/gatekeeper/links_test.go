@@ -269,12 +269,13 @@ func TestGitHubLinkFails(t *testing.T) {
 				l.heal(t)
 			}
 			m := p.asked(t)
+			before = len(p.log.String())
 			do(t, l)
 			if err := p.decide(t.Context(), m, "U0BOB", "approve"); err != nil {
 				t.Fatal(err)
 			}
 			if fault != "slow" {
-				until(t, "the verdict fails", func() bool { return strings.Contains(p.log.String(), `"kind":"deployment.verdict"`) })
+				until(t, "the fault is met again", func() bool { return strings.Contains(p.log.String()[before:], `"level":"WARN"`) })
 				l.heal(t)
 			}
 			if report := told(t, box, 7001, 1); report.State != "approved" {

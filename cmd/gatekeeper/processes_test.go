@@ -3,12 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
 
 // binary builds the real program, once for each test that needs it.
@@ -55,7 +58,18 @@ func newPlainStage(t testing.TB, rules string) *stage {
 	if err := os.WriteFile(s.cfg.Rules, []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = s.ears.Close(), s.doors.Close()
+	// Ports that nobody else gets while the process is not there.
+	for _, l := range []*net.Listener{&s.ears, &s.doors} {
+		_ = (*l).Close()
+		var lc net.ListenConfig
+		if *l, err = lc.Listen(t.Context(), "tcp", parts.Addr(t)); err != nil {
+			t.Fatal(err)
+		}
+		_ = (*l).Close()
+	}
+	url := "http://" + s.ears.Addr().String()
+	s.cfg = s.config(url)
+	s.slack.SetCallbacks(url+"/webhook/slack/interactions", url+"/webhook/slack/commands", url+"/webhook/slack/events")
 	return s
 }
 
@@ -79,7 +93,7 @@ func (s *stage) replicas(t testing.TB, database func(i int) string, paths ...str
 				t.Fatalf("exit %d\n%s", got.code, got.stderr)
 			}
 		} else {
-			listen, admin := free(t), free(t)
+			listen, admin := parts.Addr(t), parts.Addr(t)
 			p.url, p.admin = "http://"+listen, admin
 		}
 		p.config = s.configFileOn(t, fmt.Sprintf("replica%d.yaml", i), p.url[len("http://"):], p.admin)
@@ -115,7 +129,7 @@ func (p *process) begin() {
 // ready waits until /readyz answers so.
 func (p *process) ready(want int) {
 	p.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
 		if status, _ := p.probe("/readyz"); status == want {
 			return
 		}

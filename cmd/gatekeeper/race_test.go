@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +32,7 @@ func balanced(t *testing.T, replicas ...string) string {
 		to = append(to, u)
 	}
 	front := httptest.NewServer(&httputil.ReverseProxy{
+		ErrorLog:  log.New(io.Discard, "", 0),                                      // Slack hangs up after three seconds
 		Transport: &http.Transport{MaxConnsPerHost: 100, MaxIdleConnsPerHost: 100}, // the others wait for their turn
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to[int(turn.Add(1))%len(to)]) },
 	})
@@ -105,7 +108,7 @@ func TestThousandAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	clicks.only(t, "clicks", http.StatusOK, http.StatusServiceUnavailable)
+	clicks.only(t, "clicks", http.StatusOK, http.StatusServiceUnavailable, 0) // 0: not within Slack's three seconds
 	until(t, "approved", func() bool {
 		_, body := callAt(t, front, http.MethodGet, "/v1/requests/"+b.Value+"?wait=10s", token(p.cfg.URL), "")
 		return strings.Contains(body, `"state":"approved"`)
@@ -123,16 +126,17 @@ func TestThousandAtOnce(t *testing.T) {
 	wg.Wait()
 	until(t, "somebody redeemed", func() bool { redeem(); return redemptions.of[http.StatusOK] > 0 }) // Slack may have been asked too often by then
 	redemptions.only(t, "redemptions", http.StatusOK, http.StatusGone, http.StatusTooManyRequests, http.StatusServiceUnavailable)
-	if redemptions.of[http.StatusOK] != 1 || len(p.sts.Sessions()) != 1 {
-		t.Errorf("%d credentials, %d sessions", redemptions.of[http.StatusOK], len(p.sts.Sessions()))
-	}
 	until(t, "every click is looked at", func() bool {
 		queue, err := p.svc.store.Queue(t.Context())
 		return err == nil && !slices.ContainsFunc(queue, func(w store.Waiting) bool { return w.Kind == "slack.click" })
 	})
-	got := p.events(t, "vote.counted", "request.approved", "redemption.succeeded")
+	got := p.events(t, "vote.counted", "redemption.unknown", "request.approved", "redemption.succeeded")
 	if got["vote.counted"] != 2 || got["request.approved"] != 1 || got["redemption.succeeded"] != 1 {
 		t.Errorf("the ledger tells of %v", got)
+	}
+	// On a machine that is slow an answer of STS may come too late.
+	if n := len(p.sts.Sessions()); redemptions.of[http.StatusOK] != 1 || n > 1+got["redemption.unknown"] {
+		t.Errorf("%d credentials, %d sessions, %v", redemptions.of[http.StatusOK], n, got)
 	}
 	p.verified(t)
 }

@@ -58,13 +58,9 @@ func newRsyslog(t *testing.T) *rsyslog {
 		parts.Find(t, "rsyslog-gnutls", install)
 	}
 	dir := t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	r := &rsyslog{t: t, path: path, addr: l.Addr().String(), conf: filepath.Join(dir, "conf"), out: filepath.Join(dir, "out"), ca: filepath.Join(dir, "cert.pem"), log: &buffer{}}
+	addr := parts.Addr(t)
+	_, port, _ := net.SplitHostPort(addr)
+	r := &rsyslog{t: t, path: path, addr: addr, conf: filepath.Join(dir, "conf"), out: filepath.Join(dir, "out"), ca: filepath.Join(dir, "cert.pem"), log: &buffer{}}
 	writeCert(t, dir)
 	if err := os.WriteFile(r.conf, fmt.Appendf(nil, rsyslogConf, dir, port), 0o600); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -19,7 +20,12 @@ func Away(err error) bool {
 			strings.HasPrefix(said.Code, "53") || // disk full, out of memory, too many connections
 			strings.HasPrefix(said.Code, "57P") || // shutting down, starting up, crashed
 			strings.HasPrefix(said.Code, "58") || // input and output
-			said.Code == "25006" // read only: a standby that takes over soon
+			strings.HasPrefix(said.Code, "40") || // rolled back for others' sake
+			slices.Contains([]string{
+				"25006",          // read only: a standby that takes over soon
+				"25P03", "57014", // too slow, by the limits that we set ourselves
+				"55P03", // another replica has the lock for long
+			}, said.Code)
 	}
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)

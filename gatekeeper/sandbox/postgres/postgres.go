@@ -54,7 +54,7 @@ func Start(t testing.TB, o Options) *Server {
 		t.Fatal(err)
 	}
 	s.run("initdb", append([]string{"--pgdata", filepath.Join(dir, "data"), "--username", "gatekeeper", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync"}, o.Init...)...)
-	s.port = freePort(t)
+	_, s.port, _ = net.SplitHostPort(parts.Addr(t))
 	settings := map[string]string{"listen_addresses": "127.0.0.1", "port": s.port, "unix_socket_directories": dir, "max_connections": "200", "log_min_messages": "warning"}
 	if !o.Durable {
 		settings["fsync"], settings["full_page_writes"] = "off", "off"
@@ -94,18 +94,6 @@ func (s *Server) configure(settings map[string]string) {
 	if err := own(filepath.Join(s.dir, "data", "postgresql.auto.conf")); err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }
 
 // Restart starts the server, again after Stop or Kill, and waits until it
