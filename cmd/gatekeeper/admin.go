@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/limit"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -22,6 +23,7 @@ type metrics struct {
 	requestMetrics
 
 	sinkFailures *prometheus.CounterVec
+	limited      *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -33,10 +35,16 @@ func newMetrics() *metrics {
 		}, []string{"route", "status"}),
 		sinkFailures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatekeeper_audit_sink_failures_total", Help: "Tries to deliver events that failed."}, []string{"sink"}),
 	}
+	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gatekeeper_limited_total", Help: "Calls and connections that were refused, by whose limit: address, issuer, repository, connections.",
+	}, []string{"limit"})
+	for _, name := range []string{limit.Address, limit.Issuer, limit.Repository, limit.Connections} {
+		m.limited.WithLabelValues(name) // there from the start, so that a rise can be seen
+	}
 	m.slack = slackErrors()
 	m.ruleMetrics = newRuleMetrics(m.registry)
 	m.requestMetrics = newRequestMetrics(m.registry)
-	m.registry.MustRegister(m.sinkFailures, m.calls, m.slack, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.sinkFailures, m.limited, m.calls, m.slack, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -44,6 +52,9 @@ func newMetrics() *metrics {
 func (m *metrics) call(route string, status int, d time.Duration) {
 	m.calls.WithLabelValues(route, strconv.Itoa(status)).Observe(d.Seconds())
 }
+
+// refused counts what a limit refused.
+func (m *metrics) refused(name string) { m.limited.WithLabelValues(name).Inc() }
 
 // adminHandler is for operators: liveness, readiness, metrics.
 func (s *service) adminHandler() http.Handler {

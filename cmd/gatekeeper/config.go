@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -35,6 +36,8 @@ type config struct {
 	SSO         *ssoConfig // nil: nobody signs in with a company account
 	SessionKey  string
 	Pending     int
+	Limits      limitsConfig
+	Proxies     []netip.Prefix // whose X-Forwarded-For is believed
 	Sinks       []sinkConfig
 	Origin      string // of the ledger; "": of the URL
 	Traces      trace.Settings
@@ -46,6 +49,7 @@ type config struct {
 	clock func() time.Time // nil: the machine's; tests move it
 	// tokenClock is the one by which CI's tokens and keys are judged; as clock.
 	tokenClock func() time.Time
+	ticks      func() time.Time // nil: the machine's; what limits count by
 
 	// missing are parts that the file asks for and this version does not
 	// serve: the service refuses to start rather than leave them out.
@@ -133,9 +137,8 @@ func (r *configReader) root(o *conf.Object) {
 	r.sso(o.Get("sso"))
 	r.session(o.Get("session_key_file"))
 	r.clouds(o)
-	limits := o.Get("limits").Object()
-	c.Pending = limits.Get("pending_per_repository").Int(defaultPending, 1)
-	limits.Close()
+	r.limits(o.Get("limits"))
+	c.Proxies = proxies(o.Get("trusted_proxies"))
 	r.audit(o.Get("audit"))
 	r.telemetry(o.Get("telemetry"))
 	o.Close()

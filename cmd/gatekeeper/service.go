@@ -14,6 +14,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/ledger/sink"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/limit"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/oidc"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/rules"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/store"
@@ -39,6 +40,7 @@ type service struct {
 	runner  *store.Runner
 	metrics *metrics
 	tracing *trace.Tracing // nil: no traces
+	limits  *limit.Limiter
 	sinks   []*sink.Sink
 	keeper  *keeper
 	github  githubSide
@@ -63,7 +65,7 @@ func newService(ctx context.Context, cfg config, log *slog.Logger) (*service, er
 func newServiceOn(ctx context.Context, cfg config, log *slog.Logger, public, admin net.Listener) (*service, error) {
 	s := &service{cfg: cfg, log: log, live: &rules.Live{}, metrics: newMetrics(), public: public, admin: admin}
 	s.drain, s.draining = context.WithCancel(context.WithoutCancel(ctx))
-	for _, step := range []func(context.Context) error{s.openTracing, s.patiently(s.openStore), s.openSinks, s.openIssuer, s.patiently(s.firstRules), s.openGate, s.listen} {
+	for _, step := range []func(context.Context) error{s.openTracing, s.patiently(s.openStore), s.openSinks, s.openIssuer, s.patiently(s.firstRules), s.openLimits, s.openGate, s.listen} {
 		if err := step(ctx); err != nil {
 			s.close()
 			return nil, err
@@ -114,7 +116,7 @@ func (s *service) openGate(ctx context.Context) error {
 		return err
 	}
 	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
-		Verifier: s.tracing.Verifier(verifier), Rules: s.tracing.Decider(s.live), Store: s.tracing.Store(s.store), Directory: s.withTeams(directory), Finder: s.store, Glance: s.withTeamsKept(directory.Glance()), Exchanger: s.tracing.Exchanger(exchangers), Runs: s.runs(), Deployments: s.deployments(),
+		Verifier: s.limits.Verifier(s.tracing.Verifier(verifier)), Rules: s.tracing.Decider(s.live), Store: s.tracing.Store(s.store), Directory: s.withTeams(directory), Finder: s.store, Glance: s.withTeamsKept(directory.Glance()), Exchanger: s.tracing.Exchanger(exchangers), Runs: s.runs(), Deployments: s.deployments(),
 		People: s.cfg.People, Logger: s.log, Observe: s.metrics.observe, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
 		Sole: !s.store.Shared(), Started: time.Now(), Now: s.cfg.clock,
 	})
@@ -192,10 +194,10 @@ func (s *service) server(h http.Handler) *http.Server {
 // hand is finished, and only then the store is closed.
 func (s *service) run(ctx context.Context) error {
 	defer s.close()
-	public := s.server(s.handler())
+	public := s.limits.Watch(s.server(s.limits.Handler(s.handler())))
 	s.serveAdmin(s.adminHandler())
 	failed := make(chan error, 1)
-	go func() { failed <- public.Serve(s.public) }()
+	go func() { failed <- public.Serve(s.limits.Listen(s.public)) }()
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	var wg sync.WaitGroup

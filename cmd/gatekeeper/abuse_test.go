@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ciissuer"
+)
+
+// elsewhere is an address that is not the pipeline's: all of 127/8 is
+// loopback on Linux.
+const elsewhere = "127.0.0.2"
+
+// attacker does its worst from an address until its context ends.
+type attacker struct {
+	context.Context
+	*played
+	felt   func() // the gatekeeper defends itself
+	forged string // a token of which everything is right but its signature
+}
+
+// dial opens a connection from an address.
+func (a attacker) dial(from string) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	c, err := d.DialContext(a, "tcp", a.ears.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(a, func() { _ = c.Close() })
+	return c, nil
+}
+
+// hold sends the beginning of a call, and keeps the connection as long as it
+// is let.
+func (a attacker) hold(from, text string) {
+	c, err := a.dial(from)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, text)
+	if _, err := io.Copy(io.Discard, c); a.Err() == nil {
+		a.felt()
+		_ = err
+	}
+}
+
+// ask sends a whole call, or what would be one, and waits for this in the
+// answers.
+func (a attacker) ask(text io.Reader, want string) {
+	c, err := a.dial(elsewhere)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	go func() { _, _ = io.Copy(c, text) }()
+	lines := bufio.NewScanner(c)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), "HTTP/1.1 "+want) {
+			a.felt()
+		}
+	}
+}
+
+// endless never ends.
+type endless string
+
+func (e endless) Read(p []byte) (int, error) {
+	n := 0
+	for n+len(e) <= len(p) {
+		n += copy(p[n:], e)
+	}
+	return n, nil
+}
+
+const bearing = "Host: x\r\nAuthorization: Bearer x.y.z\r\n"
+
+func (p *played) forged() string {
+	token := p.ci.Token(p.cfg.URL, ciissuer.Defaults())
+	i := strings.LastIndex(token, ".") + 10
+	swap := map[bool]string{true: "B", false: "A"}[token[i] == 'A']
+	return token[:i] + swap + token[i+1:]
+}
+
+// Whatever strangers do, a pipeline opens its request, people approve, and it
+// has its credentials; operators see the service well. Each attack is waited
+// for until the gatekeeper is seen to defend itself.
+func TestHealthyStayServed(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has other loopback addresses than 127.0.0.1 without set-up")
+	}
+	for name, attack := range map[string]func(a attacker){
+		"slow headers": func(a attacker) { a.hold(elsewhere, "GET /v1/requests HTTP/1.1\r\nX-Slow: ") },
+		"slow bodies": func(a attacker) {
+			a.hold(elsewhere, "POST /v1/requests HTTP/1.1\r\n"+bearing+"Content-Length: 60000\r\n\r\n{")
+		},
+		"silent connections":   func(a attacker) { a.hold(elsewhere, "") },
+		"connections of many":  func(a attacker) { a.hold(fmt.Sprintf("127.0.%d.%d", 1+rand.IntN(200), 1+rand.IntN(250)), "GET ") },
+		"one that never reads": attacker.neverReads,
+		"large headers":        func(a attacker) { a.ask(strings.NewReader("GET / HTTP/1.1\r\nX: "+strings.Repeat("x", 64<<10)), "431") },
+		"many headers": func(a attacker) {
+			a.ask(strings.NewReader("GET / HTTP/1.1\r\n"+strings.Repeat("a:b\r\n", 5000)+"\r\n"), "400")
+		},
+		"endless body": func(a attacker) {
+			a.ask(io.MultiReader(strings.NewReader("POST /v1/requests HTTP/1.1\r\n"+bearing+"Transfer-Encoding: chunked\r\n\r\n"), endless("a\r\n0123456789\r\n")), "400")
+		},
+		"endless callback": func(a attacker) {
+			a.ask(io.MultiReader(strings.NewReader("POST /webhook/slack/interactions HTTP/1.1\r\n"+bearing+"Transfer-Encoding: chunked\r\n\r\n"), endless("a\r\n0123456789\r\n")), "4")
+		},
+		"packed body": func(a attacker) {
+			a.ask(strings.NewReader("POST /v1/requests HTTP/1.1\r\n"+bearing+"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00"), "400")
+		},
+		"calls without a token": func(a attacker) { a.ask(endless("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n"), "429") },
+		"HTTP/2":                func(a attacker) { a.ask(strings.NewReader("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "400") },
+		"forged tokens": func(a attacker) {
+			call := "GET /v1/requests/req_x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + a.forged + "\r\n\r\n"
+			a.ask(endless(call), "429")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := play(t, func(s *stage) { s.cfg.Limits = limitsConfig{Connections: 36, FailuresPerAddress: 1} })
+			p.attackedBy(t, 24, attack)
+			done := p.step(t, nil)
+			if err := p.decide(t.Context(), p.asked(t), "U0BOB", "approve"); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-done; got.code != 0 {
+				t.Errorf("exit %d\n%s", got.code, got.stderr)
+			}
+			if status, body := p.admin(t, "/readyz"); status != http.StatusOK {
+				t.Errorf("readyz: %d %s", status, body)
+			}
+		})
+	}
+}
+
+// attackedBy starts so many at once, and returns when the attack is felt.
+func (p *played) attackedBy(t *testing.T, many int, attack func(attacker)) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	felt := make(chan struct{})
+	a := attacker{ctx, p, sync.OnceFunc(func() { close(felt) }), p.forged()}
+	var wg sync.WaitGroup
+	for range many {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				attack(a)
+			}
+		})
+	}
+	t.Cleanup(func() { stop(); wg.Wait() })
+	select {
+	case <-felt:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the attack was not felt")
+	}
+}
+
+// neverReads asks for more than any buffer holds, and reads none of it.
+func (a attacker) neverReads() {
+	c, err := a.dial(elsewhere)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	_ = c.(*net.TCPConn).SetReadBuffer(4096)
+	if _, err := io.Copy(c, endless("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+		a.felt()
+	}
+}
