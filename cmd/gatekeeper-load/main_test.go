@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/versitygw/versitygwtest"
 )
 
 // Inside its enclave the program is this one.
@@ -79,7 +80,7 @@ func TestUsage(t *testing.T) {
 // A short form of the comparison: each that is here exchanges every token, and
 // fulcio, which takes long to build, is said to be missing where it is.
 func TestPeers(t *testing.T) {
-	versitygw := parts.Find(t, "versitygw", "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
+	versitygw := versitygwtest.Find(t)
 	if os.Geteuid() != 0 {
 		parts.Missing(t, "it takes root to make a network namespace; run the tests as root")
 	}
