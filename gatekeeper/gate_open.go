@@ -70,7 +70,7 @@ func (g *Gate) admitted(ctx context.Context, w Workload, ask Ask, d Decision) ([
 func (g *Gate) openOnce(ctx context.Context, in Admission) (Request, bool, error) {
 	var events []Event
 	var existing *Request
-	stored, err := g.Store.Open(ctx, in.key(), func(v OpenView) (Change, error) {
+	stored, err := g.Store.Open(ctx, in.key(g.PendingPerRepository), func(v OpenView) (Change, error) {
 		in.Now, existing, events = v.Now, nil, nil
 		found, change := in.existing(v)
 		if found != nil {
@@ -95,8 +95,8 @@ func (g *Gate) openOnce(ctx context.Context, in Admission) (Request, bool, error
 }
 
 // key is under which this admission's request may stand already.
-func (a Admission) key() OpenKey {
-	k := OpenKey{Repository: RepositoryKey(a.Workload), Deployment: DeploymentKey(a.Workload, a.Ask.Environment)}
+func (a Admission) key(count int) OpenKey {
+	k := OpenKey{Repository: RepositoryKey(a.Workload), Count: count, Deployment: DeploymentKey(a.Workload, a.Ask.Environment)}
 	if a.Deployment == nil {
 		k.Binding = Bind(a.Workload, a.Ask.Environment, a.Decision.Rule.Approval.Scope, credentialNames(a.Credentials))
 	}

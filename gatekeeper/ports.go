@@ -73,6 +73,7 @@ type OpenKey struct {
 	Binding    string // see Bind
 	Deployment string // see DeploymentKey; "": no deployment's request can matter
 	Repository string // issuer and repository id: whose pending requests are counted
+	Count      int    // how far at least they are counted; 0: all of them
 }
 
 // OpenView is what Open shows to its decision.

@@ -3,9 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
-	"errors"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
@@ -16,18 +14,13 @@ import (
 func (s *Store) Once(ctx context.Context, key string, keep time.Duration, c gatekeeper.Change) (bool, error) {
 	sum := sha256.Sum256([]byte("once\x00" + key))
 	stored := hex.EncodeToString(sum[:])
-	first := false
-	err := s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
-		var hash string
-		err := t.row(`SELECT hash FROM tokens WHERE key = ?`, stored).Scan(&hash)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			first = true
-			return c, t.keepToken(stored, gatekeeper.Token{Hash: stored, ExpiresAt: t.now.Add(keep)})
-		case err != nil:
-			return gatekeeper.Change{}, unavailable(err)
+	first, known := false, newKept(stored)
+	err := s.doAsking(ctx, &known.ask, func(t *tx) (gatekeeper.Change, error) {
+		hash, err := known.in(t)
+		if first = err == nil && hash == ""; !first {
+			return gatekeeper.Change{}, err
 		}
-		return gatekeeper.Change{}, nil
+		return c, t.keepToken(stored, gatekeeper.Token{Hash: stored, ExpiresAt: t.now.Add(keep)})
 	})
 	return first && err == nil, err
 }

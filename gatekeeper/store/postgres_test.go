@@ -35,7 +35,7 @@ func TestPostgres(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Backend { return replica(t, pg.Database(), signer(t)) })
 	})
 	for name, test := range map[string]func(*testing.T, *postgres.Server){
-		"replicas take turns": replicasTakeTurns, "news between replicas": newsBetweenReplicas, "shared work": sharedWork, "left work": leftWork, "the clock is set": clockIsSet, "one leads": oneLeads, "the key rotates": keyRotates,
+		"replicas take turns": replicasTakeTurns, "news between replicas": newsBetweenReplicas, "shared work": sharedWork, "left work": leftWork, "the clock is set": clockIsSet, "one leads": oneLeads, "a batch is like one by one": batchOnPostgres, "the key rotates": keyRotates,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, pg) })
 	}
@@ -368,7 +368,7 @@ func BenchmarkPostgresOpen(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			id := fmt.Sprint("req_", n.Add(1))
-			key, decide := storetest.Opener(id, id)
+			key, decide := storetest.OpenerOf(fmt.Sprint(n.Load()%1000), id, id)
 			if _, err := s.Open(context.Background(), key, decide); err != nil {
 				b.Error(err)
 			}

@@ -24,7 +24,7 @@ type Pruned struct {
 func (s *Store) Prune(ctx context.Context, from, before int64, n int) (Pruned, error) {
 	var p Pruned
 	err := s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
-		p = Pruned{Next: from}
+		p, t.blind = Pruned{Next: from}, true
 		leaves, err := t.prunable(from, before, n)
 		if err != nil {
 			return gatekeeper.Change{}, unavailable(err)

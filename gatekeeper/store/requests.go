@@ -17,12 +17,13 @@ import (
 // Open implements gatekeeper.Store.
 func (s *Store) Open(ctx context.Context, key gatekeeper.OpenKey, decide func(gatekeeper.OpenView) (gatekeeper.Change, error)) (gatekeeper.Request, error) {
 	var stored gatekeeper.Request
-	err := s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
-		view, err := t.view(key)
+	view := newView(key)
+	err := s.doAsking(ctx, &view.ask, func(t *tx) (gatekeeper.Change, error) {
+		seen, err := view.in(t)
 		if err != nil {
 			return gatekeeper.Change{}, err
 		}
-		change, err := decide(view)
+		change, err := decide(seen)
 		if change.Request.ID != "" {
 			change.Request.Version++ // of an older one that now serves this asking as well
 		}
@@ -32,35 +33,13 @@ func (s *Store) Open(ctx context.Context, key gatekeeper.OpenKey, decide func(ga
 	return stored, err
 }
 
-// view reads all that an opening is decided by, in one go.
-func (t *tx) view(key gatekeeper.OpenKey) (gatekeeper.OpenView, error) {
-	const newest = `(SELECT doc FROM requests WHERE binding = ? ORDER BY created_at DESC, id DESC LIMIT 1)`
-	view := gatekeeper.OpenView{Now: t.now}
-	var existing, held sql.NullString
-	err := t.row(`SELECT `+newest+`, `+newest+`, (SELECT count(*) FROM requests WHERE repository = ? AND state = 'pending')`,
-		key.Binding, key.Deployment, key.Repository).Scan(&existing, &held, &view.Pending)
-	if err != nil {
-		return view, unavailable(err)
-	}
-	for doc, found := range map[*sql.NullString]**gatekeeper.Request{&existing: &view.Existing, &held: &view.Held} {
-		if !doc.Valid {
-			continue
-		}
-		r, err := parseRequest(doc.String)
-		if err != nil {
-			return view, err
-		}
-		*found = &r
-	}
-	return view, nil
-}
-
 // Update implements gatekeeper.Store. One writer makes the compare-and-swap:
 // nothing can come between reading and writing.
 func (s *Store) Update(ctx context.Context, id string, step func(gatekeeper.Request, time.Time) (gatekeeper.Change, error)) (gatekeeper.Request, error) {
 	var stored gatekeeper.Request
-	err := s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
-		old, err := scanRequest(t.row(`SELECT doc FROM requests WHERE id = ?`, id))
+	one := newDocument(id)
+	err := s.doAsking(ctx, &one.ask, func(t *tx) (gatekeeper.Change, error) {
+		old, err := one.in(t)
 		if err != nil {
 			return gatekeeper.Change{}, err
 		}
@@ -77,6 +56,9 @@ func (s *Store) Update(ctx context.Context, id string, step func(gatekeeper.Requ
 
 // Record implements gatekeeper.Store.
 func (s *Store) Record(ctx context.Context, c gatekeeper.Change) error {
+	if c.Request.ID != "" {
+		return gatekeeper.Errorf(gatekeeper.CodeInternal, "a request is changed by Open and Update, which look at it first")
+	}
 	return s.do(ctx, func(*tx) (gatekeeper.Change, error) { return c, nil })
 }
 
@@ -138,6 +120,7 @@ func (t *tx) put(r gatekeeper.Request) error {
 		return err
 	}
 	t.changed = append(t.changed, r.ID)
+	t.wrote(r, string(doc))
 	return t.exec(`INSERT INTO requests (id, binding, repository, environment, rule, state, version, created_at, doc)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET state = excluded.state, version = excluded.version, doc = excluded.doc`,
@@ -148,6 +131,11 @@ func (t *tx) put(r gatekeeper.Request) error {
 func scanRequest(row scanner) (gatekeeper.Request, error) {
 	var doc string
 	err := row.Scan(&doc)
+	return readRequest(doc, err)
+}
+
+// readRequest is a document that was read, or why it was not.
+func readRequest(doc string, err error) (gatekeeper.Request, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return gatekeeper.Request{}, gatekeeper.Errorf(gatekeeper.CodeNotFound, "no such request")
 	}
@@ -170,14 +158,14 @@ func parseRequest(doc string) (gatekeeper.Request, error) {
 func (s *Store) UseToken(ctx context.Context, issuerURL string, token gatekeeper.Token) error {
 	sum := sha256.Sum256([]byte(issuerURL + "\x00" + token.ID))
 	key := hex.EncodeToString(sum[:])
-	return s.do(ctx, func(t *tx) (gatekeeper.Change, error) {
-		var hash string
-		err := t.row(`SELECT hash FROM tokens WHERE key = ?`, key).Scan(&hash)
+	known := newKept(key)
+	return s.doAsking(ctx, &known.ask, func(t *tx) (gatekeeper.Change, error) {
+		hash, err := known.in(t)
 		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return gatekeeper.Change{}, t.keepToken(key, token)
 		case err != nil:
-			return gatekeeper.Change{}, unavailable(err)
+			return gatekeeper.Change{}, err
+		case hash == "":
+			return gatekeeper.Change{}, t.keepToken(key, token)
 		case hash != token.Hash:
 			return gatekeeper.Change{}, gatekeeper.Errorf(gatekeeper.CodeInvalidToken, "another token with this jti was presented before; ask the CI for a fresh one")
 		}
@@ -188,6 +176,7 @@ func (s *Store) UseToken(ctx context.Context, issuerURL string, token gatekeeper
 // keepToken also drops a few tokens that expired: as many go as come. The
 // leeway of verification is well within the hour that they are kept longer.
 func (t *tx) keepToken(key string, token gatekeeper.Token) error {
+	t.kept(key, token.Hash)
 	if err := t.exec(`INSERT INTO tokens (key, hash, expires) VALUES (?, ?, ?)`, key, token.Hash, token.ExpiresAt.UnixNano()); err != nil {
 		return unavailable(err)
 	}

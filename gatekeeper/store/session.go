@@ -12,7 +12,8 @@ import (
 // after it: its error is then that one's, and fails the transaction all the
 // same.
 type session interface {
-	begin(ctx context.Context) (now time.Time, err error)
+	// begin also asks: each ask has its answer, or its error, afterwards.
+	begin(ctx context.Context, asks []*ask) (now time.Time, err error)
 	exec(ctx context.Context, query string, args ...any) error
 	affected(ctx context.Context, query string, args ...any) (int64, error)
 	row(ctx context.Context, query string, args ...any) scanner
@@ -39,7 +40,7 @@ type sqliteSession struct {
 	stmt map[string]*sql.Stmt
 }
 
-func (s *sqliteSession) begin(ctx context.Context) (time.Time, error) {
+func (s *sqliteSession) begin(ctx context.Context, asks []*ask) (time.Time, error) {
 	if s.conn == nil {
 		conn, err := s.db.Conn(ctx)
 		if err != nil {
@@ -52,6 +53,9 @@ func (s *sqliteSession) begin(ctx context.Context) (time.Time, error) {
 	}
 	var seconds float64
 	err := s.row(ctx, `SELECT unixepoch('subsec')`).Scan(&seconds)
+	for _, a := range asks {
+		a.err = a.scan(s.row(ctx, a.query, a.args...))
+	}
 	return time.UnixMilli(int64(seconds * 1000)).UTC(), err
 }
 

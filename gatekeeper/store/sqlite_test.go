@@ -45,7 +45,7 @@ func BenchmarkOpen(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			id := fmt.Sprint("req_", n.Add(1))
-			key, decide := storetest.Opener(id, id)
+			key, decide := storetest.OpenerOf(fmt.Sprint(n.Load()%1000), id, id)
 			if _, err := s.Open(context.Background(), key, decide); err != nil {
 				b.Error(err)
 			}

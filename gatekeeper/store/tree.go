@@ -16,22 +16,39 @@ type tree struct {
 
 	rotation []byte // the last event of a rotation of the ledger's key; nil: none
 	recent   map[int64][32]byte
+	asked    *ask
 }
 
 // maxRecent bounds the cache; an append needs the right edge, which is
 // logarithmic in the ledger's size.
 const maxRecent = 4096
 
-func (l *tree) load(t *tx) error {
-	err := t.row(`SELECT
-		(SELECT coalesce(max(idx) + 1, 0) FROM ledger_events),
-		(SELECT coalesce(max(idx) + 1, 0) FROM ledger_hashes),
-		(SELECT body FROM ledger_events WHERE type = 'ledger.key_rotated' AND type >= 'ledger.' AND type < 'ledger/' ORDER BY idx DESC LIMIT 1)`).
-		Scan(&l.size, &l.hashes, &l.rotation)
-	if l.known = err == nil; l.recent == nil {
+const treeNow = `SELECT
+	(SELECT coalesce(max(idx) + 1, 0) FROM ledger_events),
+	(SELECT coalesce(max(idx) + 1, 0) FROM ledger_hashes),
+	(SELECT body FROM ledger_events WHERE type = 'ledger.key_rotated' AND type >= 'ledger.' AND type < 'ledger/' ORDER BY idx DESC LIMIT 1)`
+
+// ask adds to what a batch asks how large the tree is, when that is not known:
+// others may have appended to one that is shared.
+func (l *tree) ask(asks []*ask, shared bool) []*ask {
+	l.asked = nil
+	if l.known && !shared {
+		return asks
+	}
+	l.asked = &ask{query: treeNow, scan: func(row scanner) error { return row.Scan(&l.size, &l.hashes, &l.rotation) }}
+	return append(asks, l.asked)
+}
+
+// load goes by what was asked, nil where all was known.
+func (l *tree) load() error {
+	if l.recent == nil {
 		l.recent = map[int64][32]byte{}
 	}
-	return err
+	if l.asked == nil {
+		return nil
+	}
+	l.known = l.asked.err == nil
+	return l.asked.err
 }
 
 // forget drops what a rolled back batch may have left here.
@@ -41,10 +58,8 @@ func (l *tree) grow(t *tx) error {
 	if len(t.bodies) == 0 {
 		return nil
 	}
-	if !l.known || t.w.s.Shared() { // others may have appended meanwhile
-		if err := l.load(t); err != nil {
-			return err
-		}
+	if err := l.load(); err != nil {
+		return err
 	}
 	if f, ok := t.w.s.o.Ledger.(Follower); ok {
 		if err := f.Follow(l.rotation); err != nil {

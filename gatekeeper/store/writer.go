@@ -21,6 +21,7 @@ const writeTime = 15 * time.Second
 // write; it writes nothing itself, so that its error leaves the batch whole.
 type op struct {
 	ctx    context.Context
+	ask    *ask // what decide goes by, when that is known beforehand
 	decide func(*tx) (gatekeeper.Change, error)
 	err    error
 	done   chan struct{}
@@ -28,7 +29,13 @@ type op struct {
 
 // do queues a change and waits until it is durable.
 func (s *Store) do(ctx context.Context, decide func(*tx) (gatekeeper.Change, error)) error {
-	o := &op{ctx: ctx, decide: decide, done: make(chan struct{})}
+	return s.doAsking(ctx, nil, decide)
+}
+
+// doAsking is do for a change whose one look at the database is made together
+// with those of its whole batch.
+func (s *Store) doAsking(ctx context.Context, a *ask, decide func(*tx) (gatekeeper.Change, error)) error {
+	o := &op{ctx: ctx, ask: a, decide: decide, done: make(chan struct{})}
 	select {
 	case <-s.stop:
 		return unavailable(sql.ErrConnDone)
@@ -95,7 +102,7 @@ func (w *writer) batch(ops []*op) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
 	defer cancel()
 	t := &tx{w: w, ctx: ctx}
-	err := t.begin()
+	err := t.begin(asks(ops))
 	for _, o := range ops {
 		if err != nil {
 			break
@@ -158,10 +165,11 @@ type tx struct {
 	events  []gatekeeper.Event
 	changed []string
 	worked  bool
+	written
 }
 
-func (t *tx) begin() error {
-	now, err := t.w.s.session.begin(t.ctx)
+func (t *tx) begin(asks []*ask) error {
+	now, err := t.w.s.session.begin(t.ctx, t.w.tree.ask(asks, t.w.s.Shared()))
 	if t.now = now; t.w.s.o.Now != nil {
 		t.now = t.w.s.o.Now().UTC()
 	}

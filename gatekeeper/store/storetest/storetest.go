@@ -37,7 +37,12 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 // Opener is a key and a decision that opens a request with that id unless the
 // binding has one.
 func Opener(id, binding string) (gatekeeper.OpenKey, func(gatekeeper.OpenView) (gatekeeper.Change, error)) {
-	w := gatekeeper.Workload{IssuerURL: "https://issuer", RepositoryID: "1", Claims: map[string]any{"n": 12345678901234567}}
+	return OpenerOf("1", id, binding)
+}
+
+// OpenerOf is an Opener for a repository.
+func OpenerOf(repository, id, binding string) (gatekeeper.OpenKey, func(gatekeeper.OpenView) (gatekeeper.Change, error)) {
+	w := gatekeeper.Workload{IssuerURL: "https://issuer", RepositoryID: repository, Claims: map[string]any{"n": 12345678901234567}}
 	return gatekeeper.OpenKey{Binding: binding, Repository: gatekeeper.RepositoryKey(w)}, func(v gatekeeper.OpenView) (gatekeeper.Change, error) {
 		if v.Existing != nil {
 			return gatekeeper.Change{}, nil
