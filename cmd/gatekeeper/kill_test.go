@@ -288,7 +288,10 @@ func BenchmarkWaiting(b *testing.B) {
 			}
 		})
 	}
-	p.untilWaiting(b, steps)
+	until(b, "all of them wait", func() bool {
+		_, metrics := p.probe("/metrics")
+		return strings.Contains(metrics, fmt.Sprintf("\ngatekeeper_waiting_steps %d\n", steps))
+	})
 	b.ReportMetric(float64(p.rss(b)-opened)/steps/1024, "KB/waiter")
 	b.ReportMetric(float64(opened-before)/steps/1024, "KB/request")
 	cancel()
@@ -317,16 +320,4 @@ func (p *process) rss(b *testing.B) int64 {
 		}
 	}
 	return 0
-}
-
-// untilWaiting waits until that many connections are open.
-func (p *process) untilWaiting(b *testing.B, n int) {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
-		if err == nil && len(entries) > n {
-			time.Sleep(300 * time.Millisecond)
-			return
-		}
-	}
-	b.Fatal("the steps do not wait")
 }

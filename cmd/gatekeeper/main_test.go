@@ -14,14 +14,41 @@ import (
 
 // buffer is written by a command and read by a test at once.
 type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	more chan struct{} // closed by the next write; nil: nobody waits for it
 }
 
 func (b *buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.more != nil {
+		close(b.more)
+		b.more = nil
+	}
 	return b.b.Write(p)
+}
+
+// until waits for the nth time that these words are written.
+func (b *buffer) until(t testing.TB, words string, n int) {
+	t.Helper()
+	for {
+		b.mu.Lock()
+		there := strings.Count(b.b.String(), words) >= n
+		if b.more == nil {
+			b.more = make(chan struct{})
+		}
+		more := b.more
+		b.mu.Unlock()
+		if there {
+			return
+		}
+		select {
+		case <-more:
+		case <-t.Context().Done():
+			t.Fatalf("%q was not said %d times:\n%s", words, n, b)
+		}
+	}
 }
 
 func (b *buffer) String() string {

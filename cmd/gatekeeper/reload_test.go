@@ -186,33 +186,6 @@ func TestSwappedLinks(t *testing.T) {
 	}
 }
 
-// heard is what a command says while it runs.
-type heard struct {
-	buffer
-	more chan struct{} // has something after each write
-}
-
-func (h *heard) Write(p []byte) (int, error) {
-	n, err := h.buffer.Write(p)
-	select {
-	case h.more <- struct{}{}:
-	default:
-	}
-	return n, err
-}
-
-// until waits for the nth line with these words.
-func (h *heard) until(t *testing.T, words string, n int) {
-	t.Helper()
-	for strings.Count(h.String(), words) < n {
-		select {
-		case <-h.more:
-		case <-t.Context().Done():
-			t.Fatalf("%q was not said %d times:\n%s", words, n, h.String())
-		}
-	}
-}
-
 // `serve` reloads by itself, and at once on SIGHUP.
 func TestReloadOfAService(t *testing.T) {
 	if runtime.GOOS == "windows" {
@@ -226,7 +199,7 @@ func TestReloadOfAService(t *testing.T) {
 	path, env := s.configFile(t)
 	_, _ = s.ears.Close(), s.doors.Close() // the service binds them itself
 	ctx, stop := context.WithCancel(t.Context())
-	said := &heard{more: make(chan struct{}, 1)}
+	said := &buffer{}
 	done := make(chan int, 1)
 	go func() {
 		done <- run(world{args: []string{"gatekeeper", "serve", "--config", path}, env: func(name string) string { return env[name] }, stdout: said, stderr: said, interrupt: ctx})

@@ -84,6 +84,7 @@ func (p *played) exported(t testing.TB) string {
 func TestHangUps(t *testing.T) {
 	p := play(t, nil)
 	var calls atomic.Int32
+	again := make(chan struct{}) // it waits again
 	to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: p.ears.Addr().String()})
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch calls.Add(1) {
@@ -98,6 +99,9 @@ func TestHangUps(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		case 5: // what stands before a gatekeeper that restarts
 			http.Error(w, "<html>bad gateway</html>", http.StatusBadGateway)
+		case 6:
+			close(again)
+			fallthrough
 		default:
 			to.ServeHTTP(w, r)
 		}
@@ -105,11 +109,10 @@ func TestHangUps(t *testing.T) {
 	t.Cleanup(proxy.Close)
 	done := p.step(t, nil, "--url", proxy.URL, "--audience", p.cfg.URL)
 	m := p.asked(t)
-	for calls.Load() < 6 { // it waits again
-		if t.Context().Err() != nil {
-			t.Fatal("the step does not come back")
-		}
-		time.Sleep(time.Millisecond)
+	select {
+	case <-again:
+	case <-t.Context().Done():
+		t.Fatal("the step does not come back")
 	}
 	if err := p.decide(t.Context(), m, "U0BOB", "approve"); err != nil {
 		t.Fatal(err)

@@ -191,12 +191,7 @@ func TestRevokeAtTheClouds(t *testing.T) {
 	clouds.vault.Seal(true)
 	done := make(chan outcomeOf, 1)
 	go func() { done <- command(t.Context(), env, "revoke", "--config", path, id) }()
-	for !strings.Contains(p.log.String(), "could not be revoked yet") {
-		if t.Context().Err() != nil {
-			t.Fatal("Vault is not asked")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	p.log.until(t, "could not be revoked yet", 1)
 	clouds.vault.Seal(false)
 	told := <-done
 	if told.code != 1 || !strings.Contains(told.stderr, "4 of 6 credentials are not revoked") {
