@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/gatekeeper-ci/gatekeeper/webhook/github"
 	"github.com/urfave/cli/v2"
 )
@@ -64,12 +62,9 @@ func githubManifest(w world, c *cli.Context) error {
 
 // githubCheck tells all that is there and all that is missing.
 func githubCheck(w world, c *cli.Context) error {
-	cfg, faults := loadConfig(c.String("config"), w.env)
-	for _, f := range faults {
-		fmt.Fprintln(w.stderr, f)
-	}
-	if faults.Err() != nil {
-		return cli.Exit(c.String("config")+" has faults; GitHub was not asked", exitFailed)
+	cfg, err := faultless(w, c, "GitHub was not asked")
+	if err != nil {
+		return err
 	}
 	if cfg.GitHub == nil {
 		return cli.Exit(c.String("config")+" has no `github:`; docs/github.md says how to make an App", exitFailed)
@@ -81,22 +76,14 @@ func githubCheck(w world, c *cli.Context) error {
 	found, err := client.Examine(c.Context, github.ExamineOptions{
 		PublicURL: cfg.URL, TakesHooks: cfg.GitHub.WebhookSecret != "", Repositories: c.Int("repositories"),
 	})
-	missing := 0
+	told := findings{w: w}
 	for _, f := range found {
-		if f.Mark == github.Missing {
-			missing++
-		}
-		fmt.Fprintln(w.stdout, map[github.Mark]string{github.Fine: "ok      ", github.Note: "note    ", github.Missing: "MISSING "}[f.Mark], f.Text)
+		told.tell(map[github.Mark]string{github.Fine: markFine, github.Note: markNote, github.Missing: markMissing}[f.Mark], f.Text)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return cli.Exit(err.Error(), exitFailed)
-	case missing == 1:
-		return cli.Exit("one thing is missing", exitFailed)
-	case missing > 1:
-		return cli.Exit(fmt.Sprintf("%d things are missing", missing), exitFailed)
 	}
-	return nil
+	return told.end()
 }
 
 // githubOptions are those of the configured App.

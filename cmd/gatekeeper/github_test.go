@@ -487,7 +487,7 @@ func TestGitHubCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := command(t.Context(), env, "github", "check", "--config", path)
-	if got.code != 0 || !strings.Contains(got.stdout, "ok       acme/payments, environment production: the App's rule is enabled") || !strings.Contains(got.stdout, "note     acme/payments, environment production: administrators may bypass") {
+	if got.code != 0 || !strings.Contains(got.stdout, "ok       acme/payments, environment production: the App's rule is enabled") || !strings.Contains(got.stdout, "note     acme/payments, environment production: administrators may bypass") || !strings.Contains(got.stdout, "Everything is there.") {
 		t.Errorf("exit %d\n%s%s", got.code, got.stdout, got.stderr)
 	}
 	box.Change(func(a *githubbox.App) { a.Events = nil })

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -37,12 +36,9 @@ func serve(w world, c *cli.Context) error {
 	if err != nil {
 		return cli.Exit(err.Error(), exitUsage)
 	}
-	cfg, faults := loadConfig(c.String("config"), w.env)
-	for _, f := range faults {
-		fmt.Fprintln(w.stderr, f)
-	}
-	if faults.Err() != nil {
-		return cli.Exit(c.String("config")+" has faults; nothing was started", exitFailed)
+	cfg, err := faultless(w, c, "nothing was started")
+	if err != nil {
+		return err
 	}
 	if len(cfg.missing) > 0 {
 		return cli.Exit("this version does not serve "+strings.Join(cfg.missing, ", ")+"; nothing was started", exitFailed)

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/gatekeeper-ci/gatekeeper/webhook/slack"
 	"github.com/urfave/cli/v2"
 )
@@ -53,12 +51,9 @@ func slackManifest(w world, c *cli.Context) error {
 
 // slackCheck tells all that is there and all that is missing.
 func slackCheck(w world, c *cli.Context) error {
-	cfg, faults := loadConfig(c.String("config"), w.env)
-	for _, f := range faults {
-		fmt.Fprintln(w.stderr, f)
-	}
-	if faults.Err() != nil {
-		return cli.Exit(c.String("config")+" has faults; Slack was not asked", exitFailed)
+	cfg, err := faultless(w, c, "Slack was not asked")
+	if err != nil {
+		return err
 	}
 	names, err := cfg.slackNames(c.Context)
 	if err != nil {
@@ -68,20 +63,13 @@ func slackCheck(w world, c *cli.Context) error {
 	if err != nil {
 		return cli.Exit(err.Error(), exitFailed)
 	}
-	missing := 0
+	told := findings{w: w}
 	for _, f := range found {
-		mark := "ok      "
+		mark := markFine
 		if f.Missing {
-			mark, missing = "MISSING ", missing+1
+			mark = markMissing
 		}
-		fmt.Fprintln(w.stdout, mark, f.Text)
+		told.tell(mark, f.Text)
 	}
-	switch missing {
-	case 0:
-		fmt.Fprintln(w.stdout, "Everything is there.")
-		return nil
-	case 1:
-		return cli.Exit("one thing is missing", exitFailed)
-	}
-	return cli.Exit(fmt.Sprintf("%d things are missing", missing), exitFailed)
+	return told.end()
 }

@@ -92,10 +92,10 @@ func (v *Verifier) Verify(ctx context.Context, raw, audience string) (gatekeeper
 	iss, _ := c.claims["iss"].(string)
 	t := v.issuers[iss]
 	if t == nil {
-		return gatekeeper.Workload{}, invalid("the token's issuer %q is not one that is trusted here", clip(iss))
+		return gatekeeper.Workload{}, invalid("the token's issuer %q is not one that is trusted here", gatekeeper.Shorten(iss, gatekeeper.MaxShown))
 	}
 	if !slices.Contains(t.Algorithms, c.alg) {
-		return gatekeeper.Workload{}, invalid("the token's alg is %q; issuer %s is trusted with %s", clip(c.alg), t.Name, strings.Join(t.Algorithms, ", "))
+		return gatekeeper.Workload{}, invalid("the token's alg is %q; issuer %s is trusted with %s", gatekeeper.Shorten(c.alg, gatekeeper.MaxShown), t.Name, strings.Join(t.Algorithms, ", "))
 	}
 	if audience == "" {
 		audience = t.Audience
@@ -118,7 +118,7 @@ func (v *Verifier) Verify(ctx context.Context, raw, audience string) (gatekeeper
 // standing checks audience and times.
 func (v *Verifier) standing(claims map[string]any, audience string) (gatekeeper.Token, error) {
 	if aud, ok := soleAudience(claims["aud"]); !ok || aud != audience {
-		return gatekeeper.Token{}, invalid("the token's audience is %s; request one with audience %q and no other", clip(show(claims["aud"])), audience)
+		return gatekeeper.Token{}, invalid("the token's audience is %s; request one with audience %q and no other", gatekeeper.Shorten(show(claims["aud"]), gatekeeper.MaxShown), audience)
 	}
 	iat, errIat := when(claims, "iat")
 	exp, errExp := when(claims, "exp")
@@ -243,15 +243,6 @@ func (c capped) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
 	}
 	return resp, err
-}
-
-// clip keeps a stranger's text short in our errors.
-func clip(s string) string {
-	r := []rune(s)
-	if len(r) > 200 {
-		return string(r[:200]) + "…"
-	}
-	return s
 }
 
 func show(v any) string {

@@ -65,7 +65,7 @@ func (t *trusted) workload(claims map[string]any, token gatekeeper.Token) (gatek
 		return gatekeeper.Workload{}, err
 	}
 	if len(t.Owners) > 0 && !t.owned(claims) {
-		return gatekeeper.Workload{}, invalid("the token is of %q, who is not among the owners configured for issuer %s", clip(t.vendor.owner(claims)), t.Name)
+		return gatekeeper.Workload{}, invalid("the token is of %q, who is not among the owners configured for issuer %s", gatekeeper.Shorten(t.vendor.owner(claims), gatekeeper.MaxShown), t.Name)
 	}
 	w.Token = token
 	return w, nil

@@ -158,12 +158,5 @@ func Say(m gatekeeper.Mismatch) string {
 	case m.Absent:
 		return "the token has no " + m.Key + ", the rule wants " + m.Want
 	}
-	return fmt.Sprintf("%s is %q, the rule wants %s", m.Key, clip(m.Got), m.Want)
-}
-
-func clip(s string) string {
-	if r := []rune(s); len(r) > 200 {
-		return string(r[:200]) + "…"
-	}
-	return s
+	return fmt.Sprintf("%s is %q, the rule wants %s", m.Key, gatekeeper.Shorten(m.Got, gatekeeper.MaxShown), m.Want)
 }

@@ -122,7 +122,7 @@ func (m *month) view(most int) environmentView {
 	v.Longest = slices.Max(medians[:])
 	for i, n := range m.days {
 		day := m.first.AddDate(0, 0, i).Format("2 Jan")
-		v.Bars = append(v.Bars, column(i, float64(n)/float64(max(most, 1)), day+": "+plural(n, "request")))
+		v.Bars = append(v.Bars, column(i, float64(n)/float64(max(most, 1)), day+": "+gatekeeper.Count(n, "request")))
 		v.Waits = append(v.Waits, column(i, medians[i].Seconds()/max(v.Longest.Seconds(), 1), day+": half decided within "+since(medians[i])))
 	}
 	return v

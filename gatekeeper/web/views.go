@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 )
 
 //go:embed templates/*.html
@@ -26,7 +28,7 @@ type view struct {
 }
 
 func parseViews() views {
-	helpers := template.FuncMap{"text": clean, "when": when, "ago": since, "plural": plural, "join": strings.Join, "lower": strings.ToLower}
+	helpers := template.FuncMap{"text": clean, "when": when, "ago": since, "plural": gatekeeper.Count, "join": strings.Join, "lower": strings.ToLower}
 	all := views{}
 	for _, name := range []string{"slack", "signin", "error", "inbox", "request", "confirm", "passkeys", "insights", "rules"} {
 		all[name] = template.Must(template.New("frame.html").Funcs(helpers).ParseFS(templateFiles, "templates/frame.html", "templates/parts.html", "templates/"+name+".html"))
@@ -74,18 +76,11 @@ func when(t time.Time) template.HTML {
 func since(d time.Duration) string {
 	switch d = d.Abs(); {
 	case d < time.Minute:
-		return plural(int(d.Seconds()), "second")
+		return gatekeeper.Count(int(d.Seconds()), "second")
 	case d < time.Hour:
-		return plural(int(d.Minutes()), "minute")
+		return gatekeeper.Count(int(d.Minutes()), "minute")
 	case d < 48*time.Hour:
-		return plural(int(d.Hours()), "hour")
+		return gatekeeper.Count(int(d.Hours()), "hour")
 	}
-	return plural(int(d.Hours()/24), "day")
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return gatekeeper.Count(int(d.Hours()/24), "day")
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/google/go-github/v60/github"
 )
 
@@ -115,11 +115,7 @@ func plainText(s string) string {
 }
 
 func cut(s string, n int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if utf8.RuneCountInString(s) <= n {
-		return s
-	}
-	return string([]rune(s)[:n-1]) + "…"
+	return gatekeeper.Shorten(strings.ToValidUTF8(s, "\uFFFD"), n)
 }
 
 func annotations(remarks []Remark) []*github.CheckRunAnnotation {

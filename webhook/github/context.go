@@ -132,15 +132,7 @@ func commitOf(c *github.RepositoryCommit) Commit {
 	if author == "" {
 		author = c.GetCommit().GetAuthor().GetName()
 	}
-	return Commit{SHA: c.GetSHA(), Title: clip(title), Author: clip(author)}
-}
-
-// clip bounds what is kept; what shows it cuts it again.
-func clip(s string) string {
-	if r := []rune(s); len(r) > 200 {
-		return string(r[:200]) + "…"
-	}
-	return s
+	return Commit{SHA: c.GetSHA(), Title: gatekeeper.Shorten(title, gatekeeper.MaxShown), Author: gatekeeper.Shorten(author, gatekeeper.MaxShown)}
 }
 
 func (a asking) pull(ctx context.Context) (*Pull, error) {
@@ -156,7 +148,7 @@ func (a asking) pull(ctx context.Context) (*Pull, error) {
 		}
 	}
 	p := &Pull{
-		Number: first.GetNumber(), Title: clip(first.GetTitle()), Author: first.GetUser().GetLogin(), FurtherPullCount: len(all) - 1,
+		Number: first.GetNumber(), Title: gatekeeper.Shorten(first.GetTitle(), gatekeeper.MaxShown), Author: first.GetUser().GetLogin(), FurtherPullCount: len(all) - 1,
 		URL: fmt.Sprintf("%s/%s/%s/pull/%d", a.server, a.owner, a.repo, first.GetNumber()),
 	}
 	reviews, _, err := a.client.PullRequests.ListReviews(ctx, a.owner, a.repo, p.Number, &github.ListOptions{PerPage: pageSize})
@@ -202,7 +194,7 @@ func (a asking) checks(ctx context.Context) (*Checks, error) {
 		case run.GetConclusion() == "success" || run.GetConclusion() == "neutral" || run.GetConclusion() == "skipped":
 			c.Passed++
 		default:
-			c.Failed = append(c.Failed, clip(run.GetName()))
+			c.Failed = append(c.Failed, gatekeeper.Shorten(run.GetName(), gatekeeper.MaxShown))
 		}
 	}
 	if c.Passed+c.Running+len(c.Failed) == 0 {

@@ -28,7 +28,7 @@ func (s *Slack) brief(r gatekeeper.Request) string {
 	if tooLong(r) {
 		where = "an environment with a very long name"
 	}
-	return link(pageOf(s.PublicURL, r.ID), escape(line(r.Workload.Repository, 100)+" → "+cut(where, maxField/2)))
+	return link(pageOf(s.PublicURL, r.ID), escape(line(r.Workload.Repository, 100)+" → "+gatekeeper.Shorten(where, maxField/2)))
 }
 
 // choices are the buttons that the person can use, sealed for them and this

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	slackgo "github.com/slack-go/slack"
 )
 
@@ -138,19 +139,12 @@ func (c Context) blocks() []slackgo.Block {
 // headline counts what is new, and what is taken back.
 func (c Context) headline() string {
 	total := c.More + len(c.Commits)
-	text := fmt.Sprintf("*%s* since the last approved deploy", plural(total, "commit"))
+	text := fmt.Sprintf("*%s* since the last approved deploy", gatekeeper.Count(total, "commit"))
 	if c.Behind > 0 {
-		text = fmt.Sprintf("⚠️ *%s* new and *%s* taken back since the last approved deploy", plural(total, "commit"), plural(c.Behind, "commit"))
+		text = fmt.Sprintf("⚠️ *%s* new and *%s* taken back since the last approved deploy", gatekeeper.Count(total, "commit"), gatekeeper.Count(c.Behind, "commit"))
 	}
 	if c.Diff != "" {
 		text += ", " + escape(line(c.Diff, 80))
 	}
 	return text
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

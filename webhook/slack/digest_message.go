@@ -97,7 +97,7 @@ func (i item) what() string {
 		text += "\nWhy: " + why
 	}
 	if flags := risks(r); len(flags) > 0 {
-		text += "\n⚠️ " + cut(strings.Join(flags, ", "), 2*most)
+		text += "\n⚠️ " + gatekeeper.Shorten(strings.Join(flags, ", "), 2*most)
 	}
 	return text
 }

@@ -57,7 +57,7 @@ func (s *Slack) event(ctx context.Context, raw []byte) (any, error) {
 	}
 	switch {
 	case e.Type == "url_verification": // signed as all callbacks are
-		return map[string]string{"challenge": cut(e.Challenge, 200)}, nil
+		return map[string]string{"challenge": gatekeeper.Shorten(e.Challenge, 200)}, nil
 	case s.AppID != "" && e.AppID != s.AppID:
 		return nil, bad("the event is for another app than slack.app_id")
 	case e.Type != "event_callback" || e.Event.Type != "app_home_opened":

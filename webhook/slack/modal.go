@@ -86,7 +86,7 @@ func form(r gatekeeper.Request, c click) (slackgo.ModalViewRequest, error) {
 	case c.Choice == gatekeeper.Approve:
 		title, verb = "Approve request", "Approve"
 	}
-	where := line(r.Workload.Repository, maxValue) + " → " + cut(exact(r.Environment), maxField)
+	where := line(r.Workload.Repository, maxValue) + " → " + gatekeeper.Shorten(exact(r.Environment), maxField)
 	input := slackgo.NewPlainTextInputBlockElement(nil, blockInput).WithMultiline(true).WithMinLength(1).WithMaxLength(maxModal)
 	return slackgo.ModalViewRequest{
 		Type: slackgo.VTModal, CallbackID: formReason, PrivateMetadata: string(back),

@@ -11,7 +11,7 @@ import (
 // token and the rule say.
 func risk(r gatekeeper.Request) string {
 	if flags := risks(r); len(flags) > 0 {
-		return cut("⚠️ "+strings.Join(flags, ", "), maxValue)
+		return gatekeeper.Shorten("⚠️ "+strings.Join(flags, ", "), maxValue)
 	}
 	return "no warning signs"
 }
@@ -58,7 +58,7 @@ func gives(r gatekeeper.Request) string {
 	if len(all) == 0 {
 		return "no credentials: the job waits for the answer alone"
 	}
-	return cut(strings.Join(all, ", "), maxValue)
+	return gatekeeper.Shorten(strings.Join(all, ", "), maxValue)
 }
 
 // credential is what people would lose sleep over: whose powers are given, and

@@ -157,7 +157,7 @@ func TestSlackTakesEveryMessage(t *testing.T) {
 	for i, s := range long {
 		for _, state := range []gatekeeper.State{gatekeeper.Pending, gatekeeper.Approved, gatekeeper.Denied} {
 			r, v := haunted(s)
-			r.ID, r.State, r.Environment = fmt.Sprintf("req_%d", i), state, cut(r.Environment, 255)
+			r.ID, r.State, r.Environment = fmt.Sprintf("req_%d", i), state, gatekeeper.Shorten(r.Environment, 255)
 			m := Render(r, v)
 			_, ts, err := b.api.PostMessageContext(context.Background(), "C0DEPLOYS", m.options()...)
 			if err == nil {

@@ -320,7 +320,7 @@ func TestNaughtyStringsStayTextEverywhere(t *testing.T) {
 	b, _ := sandboxed(t, slackbox.Options{NoRateLimits: true})
 	for _, s := range append(naughty(), strings.Repeat("漢字😀*", 500)) {
 		r, v := haunted(s)
-		r.ID, r.Environment = "req_1", cut(r.Environment, 255)
+		r.ID, r.Environment = "req_1", gatekeeper.Shorten(r.Environment, 255)
 		r.Rule.Notify.RemindAfter, r.Rule.Notify.EscalateAfter, r.Rule.Notify.EscalateTo = 1, 1, []gatekeeper.Approver{"slack:S0ONCALL"}
 		r.BreakGlass = &gatekeeper.BreakGlass{Channel: "C0SECURITY"}
 		d := digest{ID: "dig_1", Channel: "C0DEPLOYS", Requests: []string{"req_1", "req_1"}}

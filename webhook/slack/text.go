@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 )
 
 // Strangers' text (branches, commits, reasons, names) goes into plain_text
@@ -15,7 +17,7 @@ import (
 // cannot be seen is replaced by a visible mark instead of dropped, so that
 // "prod" and "prod<U+200B>" do not look the same.
 func line(s string, limit int) string {
-	return cut(strings.Join(strings.Fields(visible(s, false)), " "), limit)
+	return gatekeeper.Shorten(strings.Join(strings.Fields(visible(s, false)), " "), limit)
 }
 
 // exact is line for names that decide something: nothing is cut or merged,
@@ -32,7 +34,7 @@ func exact(s string) string {
 // lines is line for text that may have line breaks.
 func lines(s string, limit int) string {
 	s = strings.ReplaceAll(s, "\r\n", "\n")
-	return cut(strings.TrimSpace(visible(s, true)), limit)
+	return gatekeeper.Shorten(strings.TrimSpace(visible(s, true)), limit)
 }
 
 // maxMarks is how many combining marks may stack on one letter. Languages
@@ -73,15 +75,6 @@ func shown(r rune, breaks bool) rune {
 // selectors.
 func ignorable(r rune) bool {
 	return r == '\u034f' || r >= '\ufe00' && r <= '\ufe0f' || r >= 0xe0100 && r <= 0xe01ef || r >= '\u180b' && r <= '\u180f'
-}
-
-// cut shortens by runes, never inside one.
-func cut(s string, limit int) string {
-	if utf8.RuneCountInString(s) <= limit {
-		return s
-	}
-	runes := []rune(s)
-	return string(runes[:limit-1]) + "…"
 }
 
 // escape makes a line literal in mrkdwn. Slack's three escapes stop mentions
