@@ -56,6 +56,11 @@ func TestChaos(t *testing.T) {
 	}
 	t.Logf("again with: go test ./cmd/gatekeeper -run Chaos -chaos.seed=%d -chaos.minutes=%g", seed, *chaosMinutes)
 	c := newChaos(t, rand.New(rand.NewPCG(seed, 0)))
+	defer func() {
+		if t.Failed() {
+			t.Logf("the last that the replica in this process said:\n%s", c.log.last(40))
+		}
+	}()
 	span := time.Duration(*chaosMinutes * float64(time.Minute))
 	grown := c.watchGrowth()
 	stop := c.trouble(max(span, 6*time.Second))
@@ -99,6 +104,7 @@ func (c *chaos) trouble(span time.Duration) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer c.heal() // also when a replica does not begin again, which ends this
 		for ctx.Err() == nil {
 			c.fault()
 			select {
@@ -106,7 +112,6 @@ func (c *chaos) trouble(span time.Duration) (stop func()) {
 			case <-time.After(time.Duration(100+c.rng.IntN(400)) * time.Millisecond): // the pace of the faults is the test's subject
 			}
 		}
-		c.heal()
 	}()
 	return func() { cancel(); <-done }
 }
@@ -281,4 +286,12 @@ func (c *chaos) holds() {
 		}
 	}
 	c.t.Logf("%d requests, %d votes, %d sessions", len(requests), len(counted), len(c.sts.Sessions()))
+}
+
+// last is what was written last, in lines.
+func (b *buffer) last(n int) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lines := strings.Split(strings.TrimSpace(b.b.String()), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"io"
 	"net"
@@ -28,5 +30,11 @@ func Away(err error) bool {
 			}, said.Code)
 	}
 	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	return errors.As(err, &network) || pgconn.SafeToRetry(err) || slices.ContainsFunc(brokenOff(), func(e error) bool { return errors.Is(err, e) })
+}
+
+// brokenOff is how a connection ends under a statement, in the words of each
+// layer.
+func brokenOff() []error {
+	return []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, driver.ErrBadConn, sql.ErrConnDone}
 }

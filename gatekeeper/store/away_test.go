@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +20,7 @@ func TestAway(t *testing.T) {
 	for want, errs := range map[bool][]error{
 		true: {
 			&net.OpError{Op: "dial", Err: errors.New("connection refused")}, io.ErrUnexpectedEOF, context.DeadlineExceeded,
+			driver.ErrBadConn, sql.ErrConnDone, net.ErrClosed, closedUnder(t),
 			&pgconn.PgError{Code: "57P03"}, &pgconn.PgError{Code: "53300"}, &pgconn.PgError{Code: "25P03"}, &pgconn.PgError{Code: "40P01"},
 		},
 		false: {
@@ -32,4 +35,21 @@ func TestAway(t *testing.T) {
 			}
 		}
 	}
+}
+
+// closedUnder is what a connection says that broke off before.
+func closedUnder(t *testing.T) error {
+	t.Helper()
+	near, far := net.Pipe()
+	_, _ = near.Close(), far.Close()
+	config, err := pgconn.ParseConfig("postgres://gatekeeper@127.0.0.1/db?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgconn.Construct(&pgconn.HijackedConn{Conn: near, Config: config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close(t.Context())
+	return conn.Ping(t.Context())
 }
