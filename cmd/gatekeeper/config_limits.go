@@ -11,6 +11,7 @@ import (
 type limitsConfig struct {
 	FailuresPerAddress, CallsPerRepository, CallsPerIssuer       int // a second
 	Connections, ConnectionsPerAddress, ConnectionsPerRepository int
+	bodies                                                       int // bytes; tests lower it
 }
 
 const (
@@ -18,6 +19,7 @@ const (
 	defaultIssuerCalls = 2000
 	defaultConnections = 20_000
 	leastConnections   = 100
+	defaultBodies      = 64 << 20
 )
 
 func (r *configReader) limits(v conf.Value) {
@@ -43,6 +45,7 @@ func (l limitsConfig) complete(pending int) limitsConfig {
 	unless(&l.Connections, defaultConnections)
 	unless(&l.ConnectionsPerAddress, max(1, l.Connections/4))
 	unless(&l.ConnectionsPerRepository, max(l.Connections/2, min(l.Connections, 500*pending)))
+	unless(&l.bodies, defaultBodies)
 	return l
 }
 

@@ -23,7 +23,7 @@ func (s *service) openLimits(ctx context.Context) error {
 	c = c.complete(s.cfg.Pending)
 	s.limits = limit.New(limit.Options{
 		FailuresPerAddress: c.FailuresPerAddress, CallsPerIssuer: c.CallsPerIssuer, CallsPerRepository: c.CallsPerRepository,
-		Connections: c.Connections, ConnectionsPerAddress: c.ConnectionsPerAddress, ConnectionsPerRepository: c.ConnectionsPerRepository,
+		Connections: c.Connections, ConnectionsPerAddress: c.ConnectionsPerAddress, ConnectionsPerRepository: c.ConnectionsPerRepository, Bodies: c.bodies,
 		Proxies: s.cfg.Proxies, Free: []string{"/webhook/"}, Limited: s.metrics.refused, Refuse: api.Refuse, Logger: s.log, Now: s.cfg.ticks,
 	})
 	return nil

@@ -113,7 +113,15 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	case errors.As(err, &large):
 		return gatekeeper.Errorf(gatekeeper.CodeInvalidRequest, "the body is larger than 64 KiB")
 	case err != nil:
-		return gatekeeper.Wrap(err, gatekeeper.CodeInvalidRequest, "the body did not arrive whole")
+		return torn(err)
 	}
 	return unmarshal(body, into)
+}
+
+// torn is a body that did not arrive whole, unless a limit was in its way.
+func torn(err error) error {
+	if gatekeeper.CodeOf(err) == gatekeeper.CodeSlowDown {
+		return err
+	}
+	return gatekeeper.Wrap(err, gatekeeper.CodeInvalidRequest, "the body did not arrive whole")
 }

@@ -93,7 +93,7 @@ func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	case errors.As(err, &large):
 		return nil, invalid("the body is larger than 64 KiB")
 	case err != nil:
-		return nil, gatekeeper.Wrap(err, gatekeeper.CodeInvalidRequest, "the body did not arrive whole")
+		return nil, torn(err)
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {

@@ -146,3 +146,12 @@ func connOf(ctx context.Context) *conn {
 	c, _ := ctx.Value(connKey{}).(*conn)
 	return c
 }
+
+// CloseWrite lets net/http end an answer before it closes a connection on a
+// body that it did not read: closed at once, the answer may be lost.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}

@@ -34,6 +34,7 @@ type Options struct {
 	Connections              int // open at once, in all; strangers have half of it at most
 	ConnectionsPerAddress    int // that carry no call of which the token held
 	ConnectionsPerRepository int // that carry one: a step that waits holds one
+	Bodies                   int // bytes of bodies in hand at once, in all
 
 	Proxies []netip.Prefix    // whose word on the client's address is taken
 	Free    []string          // path prefixes that are not counted by calls: signed callbacks
@@ -57,6 +58,7 @@ const (
 type Limiter struct {
 	Options
 	conns        *conns
+	bodies       *bodies
 	strangers    *buckets[netip.Addr]
 	familiar     *buckets[uint64] // see known
 	issuers      *buckets[string]
@@ -77,7 +79,7 @@ func New(o Options) *Limiter {
 		o.Limited = func(string) {}
 	}
 	return &Limiter{
-		Options: o, conns: newConns(o), known: newKnown(),
+		Options: o, conns: newConns(o), bodies: newBodies(o.Bodies), known: newKnown(),
 		strangers:    newBuckets[netip.Addr](o.FailuresPerAddress * failureCost),
 		familiar:     newBuckets[uint64](o.FailuresPerAddress * failureCost),
 		issuers:      newBuckets[string](o.CallsPerIssuer),

@@ -29,6 +29,7 @@ func (l *Limiter) Handler(next http.Handler) http.Handler {
 				l.strangers.charge(c.client, l.Now(), callCost)
 			}
 		}()
+		defer l.counted(w, r, c.client)()
 		next.ServeHTTP(w, r)
 	})
 }
