@@ -30,10 +30,12 @@ type conn struct {
 	crowd      *crowd // nil: it is counted for no address
 	queue      *list.List
 	place      *list.Element
-	inAll      *list.Element // of conns.silent
+	all        *list.List // of conns
+	inAll      *list.Element
 	since      time.Time
 	repository string
 	gone       bool
+	served     bool // it carried a call that ended
 
 	client   netip.Addr // the group of who calls
 	familiar uint64     // not 0: the bucket of its own that it is let in by

@@ -23,6 +23,7 @@ type conns struct {
 	mu           sync.Mutex
 	open, lonely int       // in all; strangers
 	silent       list.List // strangers of all addresses without a call, oldest first
+	calling      list.List // and those with one
 	crowds       map[netip.Addr]*crowd
 	largest      crowdHeap
 	repositories map[string]int
@@ -66,10 +67,14 @@ func (s *conns) room(a netip.Addr, full bool) (shed *conn, ok bool) {
 		shed = s.stale(&mine.silent)
 	case !full && s.lonely < s.strangers:
 		return nil, true
-	case s.largest[0].size() > mine.size():
-		shed = s.largest[0].oldest()
+	case s.largest[0].size() > max(1, mine.size()):
+		shed = oldest(&s.largest[0].silent, &s.largest[0].calling)
+	case mine.size() == 0: // everybody has one: those that just came are about to be served
+		shed = oldest(&s.silent, &s.calling)
 	default: // many addresses with little each
-		shed = s.stale(&s.silent)
+		if shed = mine.kept(); shed == nil {
+			shed = s.stale(&s.silent)
+		}
 	}
 	if shed != nil {
 		s.drop(shed)
@@ -131,9 +136,10 @@ func (s *conns) idle(c *conn) (shed *conn) {
 		return nil
 	}
 	s.leave(c)
+	c.served = true
 	s.rest(c)
 	if c.crowd != nil && (c.crowd.size() > s.perAddress || s.lonely > s.strangers) {
-		shed = c.crowd.oldest()
+		shed = oldest(&c.crowd.silent, &c.crowd.calling)
 		s.drop(shed)
 	}
 	return shed
@@ -168,12 +174,11 @@ func (s *conns) rest(c *conn) {
 
 func (s *conns) join(c *conn, mine *crowd, calling bool) {
 	c.since, c.crowd, c.queue = s.now(), mine, &mine.silent
+	c.all = &s.silent
 	if calling {
-		c.queue = &mine.calling
-	} else {
-		c.inAll = s.silent.PushBack(c)
+		c.queue, c.all = &mine.calling, &s.calling
 	}
-	c.place = c.queue.PushBack(c)
+	c.place, c.inAll = c.queue.PushBack(c), c.all.PushBack(c)
 	s.lonely++
 	s.sized(mine)
 }
@@ -188,10 +193,8 @@ func (s *conns) leave(c *conn) {
 	}
 	if mine := c.crowd; mine != nil {
 		c.queue.Remove(c.place)
-		if c.inAll != nil {
-			s.silent.Remove(c.inAll)
-		}
-		c.crowd, c.queue, c.place, c.inAll = nil, nil, nil, nil
+		c.all.Remove(c.inAll)
+		c.crowd, c.queue, c.place, c.all, c.inAll = nil, nil, nil, nil, nil
 		s.lonely--
 		s.sized(mine)
 		s.forget(mine)
@@ -228,9 +231,18 @@ type crowd struct {
 
 func (c *crowd) size() int { return c.silent.Len() + c.calling.Len() }
 
+// kept is a connection that was served and is kept for a call to come: its
+// own address's next one may have its place at once.
+func (c *crowd) kept() *conn {
+	if front := c.silent.Front(); front != nil && front.Value.(*conn).served {
+		return front.Value.(*conn)
+	}
+	return nil
+}
+
 // oldest prefers who has not asked for anything.
-func (c *crowd) oldest() *conn {
-	for _, queue := range []*list.List{&c.silent, &c.calling} {
+func oldest(silent, calling *list.List) *conn {
+	for _, queue := range []*list.List{silent, calling} {
 		if front := queue.Front(); front != nil {
 			return front.Value.(*conn)
 		}
