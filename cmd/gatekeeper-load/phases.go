@@ -43,6 +43,7 @@ func (w *world) jobs() []*job {
 func (w *world) job(n int) *job {
 	claims := maps.Clone(ciissuer.Defaults())
 	claims["run_id"], claims["check_run_id"], claims["environment"] = fmt.Sprint(w.first+int64(n)), fmt.Sprint(w.first+int64(n)), environment(n)
+	claims["repository"], claims["repository_id"] = fmt.Sprintf("acme/service-%03d", n%repositories), fmt.Sprint(1000+n%repositories)
 	j := &job{n: n, woken: make(chan time.Time, 1)}
 	for range 3 {
 		j.tokens = append(j.tokens, w.ci.Token(w.url, maps.Clone(claims)))
@@ -50,6 +51,10 @@ func (w *world) job(n int) *job {
 	j.cloud = w.ci.Token("sts.amazonaws.com", maps.Clone(claims))
 	return j
 }
+
+// repositories are as many as deploy in a large company; each has few requests
+// that wait at once.
+const repositories = 1000
 
 func environment(n int) string { return fmt.Sprintf("load-%03d", n%channels) }
 

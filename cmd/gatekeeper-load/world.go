@@ -140,7 +140,7 @@ limits: {pending_per_repository: 10000000}
 	rules.WriteString("rules:\n")
 	for i := range channels {
 		fmt.Fprintf(&rules, `  - name: load-%03d
-    match: {repository: acme/payments, repository_id: "1234567"}
+    match: {repository: "acme/service-*", repository_owner_id: "99"}
     environment: load-%03d
     approval: {approvers: [slack:U0BOB], valid_for: 1h}
     notify: {channel: %s}

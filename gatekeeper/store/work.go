@@ -75,30 +75,40 @@ func (s *Store) claim(ctx context.Context, n int) (leases []lease, next, at time
 	return leases, next, at, err
 }
 
+// Each looks at the ends of two indexes: most of the work there is waits for
+// the end of a request, and there may be many thousands.
+const (
+	dueWork = `SELECT kind, key, payload, generation, attempts FROM (
+			SELECT * FROM (SELECT kind, key, payload, generation, attempts, run_at FROM work WHERE leased = 0 AND run_at <= ? ORDER BY run_at LIMIT ?) AS waits
+			UNION ALL
+			SELECT * FROM (SELECT kind, key, payload, generation, attempts, run_at FROM work WHERE leased = 1 AND lease_until <= ? ORDER BY lease_until LIMIT ?) AS taken
+		) AS due ORDER BY run_at LIMIT ?`
+	nextWork = `SELECT min(at) FROM (SELECT min(run_at) AS at FROM work WHERE leased = 0 UNION ALL SELECT min(lease_until) FROM work WHERE leased = 1) AS next`
+)
+
 // due is what waits for its time, and what somebody took who is gone.
 func (t *tx) due(n int) ([]lease, error) {
 	var leases []lease
-	err := t.w.s.session.rows(t.ctx, `SELECT kind, key, payload, generation, attempts FROM work
-		WHERE (leased = 0 AND run_at <= ?) OR (leased = 1 AND lease_until <= ?) ORDER BY run_at LIMIT ?`,
-		[]any{t.now.UnixNano(), t.now.UnixNano(), n}, func(row scanner) error {
-			l := lease{holder: rand.Text()}
-			var body sql.NullString
-			if err := row.Scan(&l.Kind, &l.Key, &body, &l.generation, &l.Attempt); err != nil {
-				return err
-			}
-			if body.Valid {
-				l.Payload = json.RawMessage(body.String)
-			}
-			l.Attempt++
-			leases = append(leases, l)
-			return nil
-		})
+	now := t.now.UnixNano()
+	err := t.w.s.session.rows(t.ctx, dueWork, []any{now, n, now, n, n}, func(row scanner) error {
+		l := lease{holder: rand.Text()}
+		var body sql.NullString
+		if err := row.Scan(&l.Kind, &l.Key, &body, &l.generation, &l.Attempt); err != nil {
+			return err
+		}
+		if body.Valid {
+			l.Payload = json.RawMessage(body.String)
+		}
+		l.Attempt++
+		leases = append(leases, l)
+		return nil
+	})
 	return leases, err
 }
 
 func (t *tx) nextDue() (time.Time, error) {
 	var at sql.NullInt64
-	err := t.row(`SELECT min(CASE WHEN leased = 0 THEN run_at ELSE lease_until END) FROM work`).Scan(&at)
+	err := t.row(nextWork).Scan(&at)
 	if err != nil || !at.Valid {
 		return time.Time{}, err
 	}
@@ -147,7 +157,7 @@ type Waiting struct {
 // Due is how much work waits for its turn or is in hand; what is for later
 // does not count.
 func (s *Store) Due(ctx context.Context) (n int, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT count(*) FROM work WHERE leased = 1 OR run_at <= ?`, time.Now().UnixNano()).Scan(&n)
+	err = s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM work WHERE leased = 1) + (SELECT count(*) FROM work WHERE leased = 0 AND run_at <= ?)`, time.Now().UnixNano()).Scan(&n)
 	return n, unavailable(err)
 }
 
