@@ -155,7 +155,8 @@ func TestHealthyStayServed(t *testing.T) {
 			p.waiting(t, 1)
 			p.attackedBy(t, 64, attack)
 			m := p.asked(t)
-			answer, err := (*http.Response)(nil), error(os.ErrDeadlineExceeded)
+			var answer *http.Response
+			err := os.ErrDeadlineExceeded
 			for clicks := 0; errors.Is(err, os.ErrDeadlineExceeded) && clicks < 15; clicks++ { // as people click again where Slack says that a click did not arrive
 				_ = p.decide(t.Context(), m, "U0BOB", "approve")
 				_ = waiter.SetReadDeadline(time.Now().Add(2 * time.Second))
