@@ -129,8 +129,10 @@ func (c *chaos) fault() {
 		c.sts.Fail(stsbox.Fault{Status: 400, Code: "Throttling"}, stsbox.Fault{Status: 503, Code: "ServiceUnavailable"})
 	case 4:
 		c.sts.Fail(stsbox.Fault{After: true})
-	case 5:
+	case 5: // for a while: under an advisory lock that all take in turn, three slow links leave a handful of changes a second
 		l.slow(c.t, 150*time.Millisecond)
+		<-time.After(time.Second)
+		l.heal(c.t)
 	case 6:
 		l.cut()
 	case 7:
