@@ -68,6 +68,7 @@ func TestChaos(t *testing.T) {
 	stop()
 	c.calm()
 	t.Logf("exit codes of steps: %v", c.ended)
+	c.patient()
 	grown()
 	c.holds()
 }
@@ -204,18 +205,42 @@ func (c *chaos) deployment(rng *rand.Rand, run int) {
 		return m.ThreadTS == "" && m.Ephemeral == "" && strings.Contains(fmt.Sprint(m.Blocks), fmt.Sprint(100000+run))
 	})
 	if err != nil {
-		c.t.Errorf("run %d: no message was posted: %v", run, err)
+		c.end(unasked, fmt.Sprintf("run %d: no message was posted: %v", run, err))
 		return
 	}
 	for _, user := range []string{"U0BOB", "U0CAROL"} {
 		c.approve(ctx, m, user)
 	}
 	got := <-done
+	c.end(got.code, fmt.Sprintf("run %d: exit %d\n%s", run, got.code, got.stderr))
+}
+
+// unasked stands among the exit codes for a step that gave up before people
+// were asked.
+const unasked = -1
+
+// end counts how a step ended. 1 is one whose cloud failed three times, or
+// whose answer was lost for good. While faults go on for long, what failed ten
+// times over waits for minutes, longer than a step does; holds looks at it all
+// the same.
+func (c *chaos) end(code int, told string) {
 	c.mu.Lock()
-	c.ended[got.code]++
-	c.mu.Unlock()
-	if got.code != 0 && got.code != 1 { // 1: the cloud failed three times, or its answer was lost for good
-		c.t.Errorf("run %d: exit %d\n%s", run, got.code, got.stderr)
+	defer c.mu.Unlock()
+	if c.ended[code]++; code != 0 && code != 1 && *chaosMinutes == 0 {
+		c.t.Error(told)
+	}
+}
+
+// patient holds the long form to most steps having come to their end.
+func (c *chaos) patient() {
+	all, late := 0, 0
+	for code, n := range c.ended {
+		if all += n; code != 0 && code != 1 {
+			late += n
+		}
+	}
+	if late*10 > all {
+		c.t.Errorf("%d of %d steps gave up", late, all)
 	}
 }
 
