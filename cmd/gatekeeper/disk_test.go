@@ -192,18 +192,8 @@ func fullDisk(t *testing.T, p *played, d *smallDisk, exhaust, revive func()) {
 // refused wants the contract's answer while storage is away.
 func refused(t *testing.T, p *played, method, path, token, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, p.cfg.URL+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	got, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(got), `"temporarily_unavailable"`) || resp.Header.Get("Retry-After") == "" {
+	resp, got := answerAt(t, p.cfg.URL, method, path, token, body)
+	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(got, `"temporarily_unavailable"`) || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("%s %s: %d %s, Retry-After %q", method, path, resp.StatusCode, got, resp.Header.Get("Retry-After"))
 	}
 }

@@ -284,6 +284,13 @@ func (s *stage) call(t testing.TB, method, path, token, body string) (int, strin
 // callAt is one at a replica.
 func callAt(t testing.TB, url, method, path, token, body string) (int, string) {
 	t.Helper()
+	resp, got := answerAt(t, url, method, path, token, body)
+	return resp.StatusCode, got
+}
+
+// answerAt is a call's answer with its headers; its body is read.
+func answerAt(t testing.TB, url, method, path, token, body string) (*http.Response, string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -298,7 +305,7 @@ func callAt(t testing.TB, url, method, path, token, body string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(got)
+	return resp, string(got)
 }
 
 // Threats row 1: people take longer than a token lives. What is presented at

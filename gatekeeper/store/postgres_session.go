@@ -139,17 +139,11 @@ func (s *pgSession) row(ctx context.Context, query string, args ...any) scanner 
 }
 
 func (r pgRow) Scan(dest ...any) error {
-	err := pgx.ErrNoRows
-	failed := r.s.rows(r.ctx, r.query, r.args, func(row scanner) error {
-		if err == pgx.ErrNoRows { //nolint:errorlint // our own start value
-			err = row.Scan(dest...)
-		}
+	a := &ask{query: r.query, args: r.args, scan: func(row scanner) error { return row.Scan(dest...) }}
+	if err := r.s.answer(r.ctx, []*ask{a}); err != nil {
 		return err
-	})
-	if failed != nil {
-		return failed
 	}
-	return err
+	return a.err
 }
 
 func (s *pgSession) rows(ctx context.Context, query string, args []any, visit func(scanner) error) error {
