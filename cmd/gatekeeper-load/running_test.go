@@ -3,42 +3,30 @@ package main
 import (
 	"bytes"
 	"io"
-	"net"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ports"
 )
 
-// three are consecutive ports that nobody listens on.
-func three(t *testing.T) string {
+// keep is the first of so many ports in a row, which are the test's until its
+// end.
+func keep(t *testing.T, n int) string {
 	t.Helper()
-	for range 100 {
-		first := free()
-		_, port, _ := net.SplitHostPort(first)
-		n, _ := strconv.Atoi(port)
-		busy := false
-		for i := range 3 {
-			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(n+i)))
-			if err != nil {
-				busy = true
-				break
-			}
-			_ = l.Close()
-		}
-		if !busy {
-			return first
-		}
+	addr, release, err := ports.Hold(n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no three ports are free")
-	return ""
+	t.Cleanup(release)
+	return addr
 }
 
 // A gatekeeper that runs already is driven, again and again, and left running.
 func TestRunning(t *testing.T) {
-	binary, dir, listen, admin := buildGatekeeper(t), t.TempDir(), free(), free()
-	at := []string{"--url", "http://" + listen, "--admin", "http://" + admin, "--stand-ins", three(t), "--key", filepath.Join(dir, "ci.pem")}
+	binary, dir, listen, admin := buildGatekeeper(t), t.TempDir(), keep(t, 1), keep(t, 1)
+	at := []string{"--url", "http://" + listen, "--admin", "http://" + admin, "--stand-ins", keep(t, 3), "--key", filepath.Join(dir, "ci.pem")}
 	var said bytes.Buffer
 	if err := run(t.Context(), append([]string{"config", "--dir", dir}, at...), &said); err != nil {
 		t.Fatal(err)
@@ -83,7 +71,7 @@ func TestNotDriven(t *testing.T) {
 		"needs --stand-ins and --key": {"--url", "http://127.0.0.1:1"},
 		"no host:port on loopback":    {"--url", "http://127.0.0.1:1", "--stand-ins", "10.0.0.1:7300", "--key", key},
 		"a database of our own":       {"--url", "http://127.0.0.1:1", "--stand-ins", "127.0.0.1:7300", "--key", key, "--history", "5"},
-		"no gatekeeper is ready at":   {"--url", "http://127.0.0.1:1", "--admin", "http://127.0.0.1:1", "--stand-ins", three(t), "--key", key},
+		"no gatekeeper is ready at":   {"--url", "http://127.0.0.1:1", "--admin", "http://127.0.0.1:1", "--stand-ins", keep(t, 3), "--key", key},
 	} {
 		if err := run(t.Context(), args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", args, err, want)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ciissuer"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ports"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/stsbox"
 )
@@ -105,14 +105,14 @@ func (w *world) there(ctx context.Context) error {
 
 func channel(i int) string { return fmt.Sprintf("C0LOAD%03d", i) }
 
-// free is an address that nobody listens on.
+// free is an address that a server can have at once.
 func free() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // ends here
+	addr, release, err := ports.Hold(1)
 	if err != nil {
 		return "127.0.0.1:0"
 	}
-	defer l.Close()
-	return l.Addr().String()
+	release()
+	return addr
 }
 
 // files are a configuration and rules under which the stand-ins are the

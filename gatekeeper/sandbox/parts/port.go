@@ -1,25 +1,19 @@
 package parts
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"testing"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ports"
 )
 
-// Addr is one on loopback for a server that is stopped and started again. Its
-// port is below those that systems give to whoever asks for any, so nobody has
-// it meanwhile.
+// Addr is one on loopback for a server that is stopped and started again:
+// nobody else has it until the test's end.
 func Addr(t testing.TB) string {
 	t.Helper()
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(17000)) //nolint:gosec // no secret
-		var lc net.ListenConfig
-		if l, err := lc.Listen(t.Context(), "tcp", addr); err == nil {
-			_ = l.Close()
-			return addr
-		}
+	addr, release, err := ports.Hold(1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port is free")
-	return ""
+	t.Cleanup(release)
+	return addr
 }
