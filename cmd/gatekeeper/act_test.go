@@ -17,6 +17,7 @@ import (
 // credentials reach the next step, as variables or outputs, no log shows a
 // secret, and no input runs as a script.
 func TestAction(t *testing.T) {
+	t.Parallel() // it mostly waits
 	act := parts.Find(t, "act", "go install github.com/nektos/act@latest")
 	path := binary(t)
 	for _, export := range []string{"env", "outputs"} {

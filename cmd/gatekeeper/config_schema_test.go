@@ -18,11 +18,7 @@ func TestConfigSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(archive.Files, func(f txtar.File) bool { return f.Name == "good.yaml" })
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStaged(t)
 	path, _ := s.configFile(t)
 	staged, err := os.ReadFile(path)
 	if err != nil {

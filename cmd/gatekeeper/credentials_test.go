@@ -91,6 +91,7 @@ func TestCredentialsCheck(t *testing.T) {
 
 // What proves nothing is not taken for a proof.
 func TestCredentialsCheckProvesNothing(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := play(t, nil)
 	path, env := p.configFile(t)
 	file := filepath.Join(t.TempDir(), "token")

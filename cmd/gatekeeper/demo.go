@@ -31,7 +31,7 @@ func demo(w world, ctx context.Context, auto string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	s, err := newStage(ctx, dir)
+	s, err := newStage(ctx, stageOptions{dir: dir})
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,7 @@ func (d *smallDisk) free() {
 // On a full disk nothing is decided or issued, everybody is told so, steps go
 // on waiting, and with space again all goes on by itself, the ledger whole.
 func TestFullDisk(t *testing.T) {
+	t.Parallel() // it mostly waits
 	t.Run("sqlite", func(t *testing.T) {
 		d := newDisk(t, 4)
 		p := play(t, func(s *stage) {

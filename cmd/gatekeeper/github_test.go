@@ -467,11 +467,7 @@ func TestMessageIsEnriched(t *testing.T) {
 // `github check` says what is there and what is missing, and fails when
 // something is.
 func TestGitHubCheck(t *testing.T) {
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStaged(t)
 	box := withGitHub(t, s)
 	path, env := s.configFile(t)
 	pem := filepath.Join(s.dir, "app.pem")

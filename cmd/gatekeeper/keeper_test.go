@@ -17,11 +17,7 @@ import (
 // stopped.
 func halted(t *testing.T) (s *stage, id string) {
 	t.Helper()
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s = newStaged(t)
 	svc, stop, err := s.serve(t.Context(), newSilent())
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +34,7 @@ func halted(t *testing.T) (s *stage, id string) {
 // whoever holds the first public key verifies everything, and is told of the
 // next ones.
 func TestRotateLedgerKey(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := play(t, nil)
 	id := p.approved(t)
 	first := strings.TrimSpace(p.mustAudit(t, "key"))
@@ -143,6 +140,7 @@ func TestKeyInForce(t *testing.T) {
 // verifiable, and leaves what is not over alone; with the service running
 // and without.
 func TestPrune(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := play(t, func(s *stage) {
 		rules := strings.Replace(stageRules, "approvers: [slack:S0RELEASE]", "approvers: [slack:S0RELEASE]\n      valid_for: 1s", 1)
 		if err := os.WriteFile(s.cfg.Rules, []byte(rules), 0o600); err != nil {

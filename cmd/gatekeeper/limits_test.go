@@ -135,6 +135,7 @@ func TestGuessingIsSlowed(t *testing.T) {
 // A fleet behind one address, with tokens that hold, is no stranger: neither
 // its calls nor its connections are that address's.
 func TestFleetBehindOneAddress(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := playLimited(t, func(c *config) {
 		c.Limits = limitsConfig{FailuresPerAddress: 1, Connections: 200, ConnectionsPerAddress: 8}
 	})

@@ -84,11 +84,7 @@ type played struct {
 
 func play(t testing.TB, change func(*stage)) *played {
 	t.Helper()
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStaged(t)
 	if change != nil {
 		change(s)
 	}

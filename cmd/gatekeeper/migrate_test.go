@@ -11,13 +11,10 @@ import (
 // verified on PostgreSQL, the next request goes on there, and the ledger is
 // one.
 func TestMigrate(t *testing.T) {
+	t.Parallel() // it mostly waits
 	pg := postgres.Start(t, postgres.Options{})
 	to := pg.Database()
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStaged(t)
 	path, env := s.configFile(t)
 	_, stop, err := s.serve(t.Context(), newSilent())
 	if err != nil {

@@ -165,11 +165,7 @@ func TestProcessKeepsNothingElsewhere(t *testing.T) {
 // lives, and the SDK is not kept waiting.
 func TestCredentialProcessWithoutGatekeeper(t *testing.T) {
 	path := binary(t)
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStaged(t)
 	s.rules(strings.Replace(stageRules, "approval:\n      approvers: [slack:S0RELEASE]", "approval: none", 1))
 	_, stop, err := s.serve(t.Context(), newSilent())
 	if err != nil {

@@ -8,20 +8,35 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
 
-// binary builds the real program, once for each test that needs it.
+// built is the real program, built once for all tests.
+var built struct {
+	sync.Once
+	dir string
+	err error
+}
+
+// binary is its path.
 func binary(t testing.TB) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "gatekeeper")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	built.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "gatekeeper-test-"); built.err != nil {
+			return
+		}
+		if out, err := exec.Command("go", "build", "-o", built.dir, ".").CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
 	}
-	return path
+	return filepath.Join(built.dir, "gatekeeper")
 }
 
 // process is the real gatekeeper in a process of its own. It is killed with
@@ -50,11 +65,7 @@ func newProcess(t testing.TB, path string, rules string) *process {
 // newPlainStage is a stage whose ports somebody else will bind.
 func newPlainStage(t testing.TB, rules string) *stage {
 	t.Helper()
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStaged(t)
 	if err := os.WriteFile(s.cfg.Rules, []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +73,7 @@ func newPlainStage(t testing.TB, rules string) *stage {
 	for _, l := range []*net.Listener{&s.ears, &s.doors} {
 		_ = (*l).Close()
 		var lc net.ListenConfig
+		var err error
 		if *l, err = lc.Listen(t.Context(), "tcp", parts.Addr(t)); err != nil {
 			t.Fatal(err)
 		}

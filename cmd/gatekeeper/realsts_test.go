@@ -40,11 +40,7 @@ func TestRealSTS(t *testing.T) {
 	iam := realSTS{versitygwtest.Start(t, versitygwtest.Options{Dir: dir})}
 	weak := iam.role(t, "weak", ciHost)
 	strong := iam.role(t, "strong", ourHost)
-	s, err := newStageBehind(t.Context(), t.TempDir(), "https://"+ciHost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStagedBehind(t, "https://"+ciHost)
 	enclavetest.Serve(t, dir, map[string]http.Handler{
 		ciHost: s.ci.Handler(), ourHost: httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.ears.Addr().String()}),
 	})

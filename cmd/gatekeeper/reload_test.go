@@ -14,11 +14,7 @@ import (
 // still is a service whose rules are looked at only when a test says so.
 func still(t *testing.T, change func(*stage)) (*stage, *service) {
 	t.Helper()
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStaged(t)
 	if change != nil {
 		change(s)
 	}
@@ -191,11 +187,7 @@ func TestReloadOfAService(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there is no SIGHUP there")
 	}
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStaged(t)
 	path, env := s.configFile(t)
 	_, _ = s.ears.Close(), s.doors.Close() // the service binds them itself
 	ctx, stop := context.WithCancel(t.Context())

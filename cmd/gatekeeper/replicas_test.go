@@ -68,6 +68,7 @@ func onPostgresAt(t *testing.T, url string, changes ...func(*stage)) *played {
 // A step waits at one replica, people click at the other, and the ledger that
 // both write holds. One message is posted, one session handed out.
 func TestTwoReplicas(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := onPostgres(t)
 	_, addr := p.second(t)
 	env := p.jobEnv(nil)
@@ -94,6 +95,7 @@ func TestTwoReplicas(t *testing.T) {
 // In Socket Mode Slack gives each click to any connection of any replica; all
 // come to the same request.
 func TestTwoReplicasInSocketMode(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := onPostgres(t, slackWays["socket"])
 	p.second(t)
 	wait(t, p, func() bool { return p.slack.Sockets() == 4 })

@@ -82,6 +82,7 @@ func (p *played) exported(t testing.TB) string {
 // A proxy that hangs up in the middle of what it passes on, with and without
 // an answer begun, changes nothing of how the step ends.
 func TestHangUps(t *testing.T) {
+	t.Parallel() // it mostly waits
 	p := play(t, nil)
 	var calls atomic.Int32
 	again := make(chan struct{}) // it waits again

@@ -183,6 +183,7 @@ func second(_ order, err error) error { return err }
 // if the cloud was out of reach at first; where it does not, the command says
 // what to do.
 func TestRevokeAtTheClouds(t *testing.T) {
+	t.Parallel() // it mostly waits
 	var clouds sky
 	p := play(t, func(s *stage) { clouds = rise(t, s) })
 	got := p.approvedStep(t)

@@ -17,11 +17,7 @@ import (
 // stopped: what was opened and what was refused, with its claims as the token
 // carried them.
 func TestDiffOfTheLedger(t *testing.T) {
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStaged(t)
 	_, stop, err := s.serve(t.Context(), newSilent())
 	if err != nil {
 		t.Fatal(err)

@@ -182,6 +182,7 @@ func TestRulesWhileGitHubIsDown(t *testing.T) {
 // service loads rules with: its webhook comes while GitHub fails, and is
 // worked on when it is back.
 func TestPullRequestIsChecked(t *testing.T) {
+	t.Parallel() // it mostly waits
 	var box *githubbox.GitHub
 	p := play(t, func(s *stage) { box = onGitHub(t, s) })
 	proposed := named("second") + `tests:

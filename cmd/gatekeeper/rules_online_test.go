@@ -38,11 +38,7 @@ break_glass:
 // onStage runs `rules check --online` against the stand-ins.
 func onStage(t *testing.T, arrange func(*stage, *githubbox.GitHub), args ...string) outcomeOf {
 	t.Helper()
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStaged(t)
 	box, err := githubbox.New()
 	if err != nil {
 		t.Fatal(err)

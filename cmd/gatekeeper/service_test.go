@@ -448,11 +448,7 @@ func TestAdmin(t *testing.T) {
 // SIGTERM drains: a waiting step is answered at once, and asks the next
 // gatekeeper.
 func TestDrainAnswersWaiting(t *testing.T) {
-	s, err := newStage(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.close)
+	s := newStaged(t)
 	_, stop, err := s.serve(t.Context(), newSilent())
 	if err != nil {
 		t.Fatal(err)

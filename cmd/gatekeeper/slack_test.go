@@ -114,11 +114,7 @@ func TestSlackCheck(t *testing.T) {
 		"faulty rules": {arrange: func(*stage) string { return "rules: [{}]" }, missing: true, want: []string{"the rules have faults"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := newStage(t.Context(), t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(s.close)
+			s := newStaged(t)
 			s.slack.SetScopes(slack.Scopes()...)
 			rules := checkRules
 			if c.arrange != nil {

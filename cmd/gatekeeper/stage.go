@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rsa"
 	"fmt"
 	"log/slog"
 	"net"
@@ -51,15 +52,16 @@ const stageRules = `rules:
           audience: sts.amazonaws.com
 `
 
-// newStage builds the world in dir. Its people are slackbox's cast.
-func newStage(ctx context.Context, dir string) (*stage, error) {
-	return newStageBehind(ctx, dir, "")
+// stageOptions are what a stage is built from.
+type stageOptions struct {
+	dir   string          // for the gatekeeper's files
+	ciURL string          // the CI issuer's as seen by others, where a proxy with TLS stands before it; "": its own
+	ciKey *rsa.PrivateKey // the CI issuer's; nil: a new one
 }
 
-// newStageBehind is a stage whose CI issuer is seen at another URL, where a
-// proxy with TLS stands before it.
-func newStageBehind(ctx context.Context, dir, ciURL string) (*stage, error) {
-	s := &stage{dir: dir}
+// newStage builds the world. Its people are slackbox's cast.
+func newStage(ctx context.Context, o stageOptions) (*stage, error) {
+	s := &stage{dir: o.dir}
 	var err error
 	var lc net.ListenConfig
 	if s.ears, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
@@ -68,7 +70,7 @@ func newStageBehind(ctx context.Context, dir, ciURL string) (*stage, error) {
 	if s.doors, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
-	if s.ci, err = ciissuer.Start(ciissuer.Options{URL: ciURL}); err != nil {
+	if s.ci, err = ciissuer.Start(ciissuer.Options{URL: o.ciURL, Key: o.ciKey}); err != nil {
 		return nil, err
 	}
 	url := "http://" + s.ears.Addr().String()
@@ -84,7 +86,7 @@ func newStageBehind(ctx context.Context, dir, ciURL string) (*stage, error) {
 		ARN: "arn:aws:iam::111122223333:role/payments-deploy", Issuer: s.ci.URL(),
 		Claims: map[string]string{"environment": "production", "repository_id": "1234567"},
 	})
-	if err := os.WriteFile(filepath.Join(dir, "rules.yaml"), []byte(stageRules), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, "rules.yaml"), []byte(stageRules), 0o600); err != nil {
 		return nil, err
 	}
 	s.cfg = s.config(url)

@@ -18,16 +18,13 @@ import (
 // nothing: a job has its credentials, and the gatekeeper stops in time.
 func TestTracesWithoutACollector(t *testing.T) {
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+	cases := map[string]func(*testing.T){}
 	for name, fault := range map[string]otlpbox.Fault{"down": otlpbox.Down, "hangs": otlpbox.Hang, "rubbish": otlpbox.Rubbish} {
-		t.Run(name, func(t *testing.T) {
+		cases[name] = func(t *testing.T) {
 			box := otlpbox.Start()
 			t.Cleanup(box.Close)
 			box.SetFault(fault)
-			s, err := newStage(t.Context(), t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(s.close)
+			s := newStaged(t)
 			s.cfg.Traces, _ = trace.Environment(func(string) string { return "" }, box.URL())
 			var log buffer
 			svc, stop, err := s.serve(context.WithoutCancel(t.Context()), slog.New(slog.NewTextHandler(&log, nil)))
@@ -58,8 +55,9 @@ func TestTracesWithoutACollector(t *testing.T) {
 			if n := strings.Count(log.String(), "the collector does not take traces"); n > 1 {
 				t.Errorf("the operator is told %d times", n)
 			}
-		})
+		}
 	}
+	together(t, cases)
 }
 
 // A traceparent is only followed where jobs call, and opens nothing that we
