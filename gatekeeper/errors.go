@@ -3,6 +3,7 @@ package gatekeeper
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -26,6 +27,32 @@ const (
 	CodeStepUp          Code = "step_up_required"        // an approval that counts once its person proved more; nothing was recorded
 	CodeVoteRefused     Code = "vote_refused"            // a vote that does not count; the description is the private answer
 )
+
+// Status is the one table between what went wrong and the HTTP status that
+// programs and people see. A code that is not in it is a fault of ours.
+func (c Code) Status() int {
+	switch c {
+	case CodeInvalidRequest:
+		return http.StatusBadRequest
+	case CodeInvalidToken:
+		return http.StatusUnauthorized
+	case CodeAccessDenied, CodeStepUp, CodeVoteRefused:
+		return http.StatusForbidden
+	case CodeNotFound:
+		return http.StatusNotFound
+	case CodePending:
+		return http.StatusConflict
+	case CodeExpired:
+		return http.StatusGone
+	case CodeSlowDown:
+		return http.StatusTooManyRequests
+	case CodeExchangeFailed:
+		return http.StatusBadGateway
+	case CodeUnavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
 
 // Error is a failure with a code. Description is one sentence for the person
 // who can fix it and never holds a secret. Err is the cause, for logs only:

@@ -17,38 +17,13 @@ import (
 // maxBody is the largest body that is read.
 const maxBody = 64 << 10
 
-// statusOf is the one table between what went wrong and what a client sees.
-func statusOf(code gatekeeper.Code) int {
-	switch code {
-	case gatekeeper.CodeInvalidRequest:
-		return http.StatusBadRequest
-	case gatekeeper.CodeInvalidToken:
-		return http.StatusUnauthorized
-	case gatekeeper.CodeAccessDenied:
-		return http.StatusForbidden
-	case gatekeeper.CodeNotFound:
-		return http.StatusNotFound
-	case gatekeeper.CodePending:
-		return http.StatusConflict
-	case gatekeeper.CodeExpired:
-		return http.StatusGone
-	case gatekeeper.CodeSlowDown:
-		return http.StatusTooManyRequests
-	case gatekeeper.CodeExchangeFailed:
-		return http.StatusBadGateway
-	case gatekeeper.CodeUnavailable:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
-}
-
 // fail answers with an error: its code and description, never its cause.
 func (s *server) fail(w *call, r *http.Request, err error) {
 	var coded *gatekeeper.Error
 	if !errors.As(err, &coded) {
 		coded = gatekeeper.Wrap(err, gatekeeper.CodeInternal, "internal error; the operator finds it by request_id")
 	}
-	status := statusOf(coded.Code)
+	status := coded.Code.Status()
 	if errors.Is(err, errMethod) {
 		status = http.StatusMethodNotAllowed
 	}

@@ -55,28 +55,10 @@ func (p *pages) told(w http.ResponseWriter, r *http.Request, err error) (int, st
 	if !errors.As(err, &coded) {
 		coded = gatekeeper.Wrap(err, gatekeeper.CodeInternal, "something went wrong here; the operator finds it in the log")
 	}
-	status := statusOf(coded.Code)
+	status := coded.Code.Status()
 	p.Logger.InfoContext(r.Context(), "web: a page was refused", "path", r.URL.Path, "status", status, "error", err)
 	if coded.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(coded.RetryAfter.Seconds())+1))
 	}
 	return status, coded.Description
-}
-
-func statusOf(code gatekeeper.Code) int {
-	switch code {
-	case gatekeeper.CodeInvalidRequest:
-		return http.StatusBadRequest
-	case gatekeeper.CodeInvalidToken:
-		return http.StatusUnauthorized
-	case gatekeeper.CodeAccessDenied, gatekeeper.CodeVoteRefused, gatekeeper.CodeStepUp:
-		return http.StatusForbidden
-	case gatekeeper.CodeNotFound:
-		return http.StatusNotFound
-	case gatekeeper.CodeExpired:
-		return http.StatusGone
-	case gatekeeper.CodeUnavailable:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
 }
