@@ -127,8 +127,10 @@ func (c *chaos) fault() {
 	case 2:
 		c.slack.Fail(slackbox.Fault{Method: "users.info", Times: 2, Error: "ratelimited", RetryAfter: 1})
 	case 3:
+		c.sts.ClearFaults() // or they pile up, and all of each job's three attempts fail
 		c.sts.Fail(stsbox.Fault{Status: 400, Code: "Throttling"}, stsbox.Fault{Status: 503, Code: "ServiceUnavailable"})
 	case 4:
+		c.sts.ClearFaults()
 		c.sts.Fail(stsbox.Fault{After: true})
 	case 5: // for a while: under an advisory lock that all take in turn, three slow links leave a handful of changes a second
 		l.slow(c.t, 150*time.Millisecond)
@@ -151,6 +153,7 @@ func (c *chaos) fault() {
 
 func (c *chaos) heal() {
 	c.slack.ClearFaults()
+	c.sts.ClearFaults()
 	for _, l := range c.links {
 		l.heal(c.t)
 	}

@@ -124,6 +124,13 @@ func (s *STS) Fail(faults ...Fault) {
 	s.faults = append(s.faults, faults...)
 }
 
+// ClearFaults makes STS work again.
+func (s *STS) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
 // Sessions are those issued so far.
 func (s *STS) Sessions() []Session {
 	s.mu.Lock()
