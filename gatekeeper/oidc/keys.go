@@ -17,6 +17,7 @@ import (
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
 )
 
 // How keys are fetched and how long they are believed. go-oidc's own key set
@@ -25,7 +26,8 @@ import (
 const (
 	keysFresh    = 10 * time.Minute // fetched again after that, so a withdrawn key stops verifying
 	keysMaxAge   = time.Hour        // believed that long while the issuer does not answer
-	keysCooldown = 15 * time.Second // least time between two fetches, whoever asks for whatever kid
+	keysCooldown = 15 * time.Second // time between two fetches on average, whoever asks for whatever kid
+	keysSpare    = 3                // fetches one after the other, where there were none for long: a key may be new at any time
 	fetchTimeout = 5 * time.Second
 )
 
@@ -34,13 +36,19 @@ type keySet struct {
 	fetch func(context.Context) ([]byte, error)
 	algs  []string
 	now   func() time.Time
+	asks  *rate.Limiter
 
 	flight  singleflight.Group
 	mu      sync.Mutex
 	keys    map[string]publicKey // by kid
 	fetched time.Time            // the last good fetch
-	tried   time.Time            // the last fetch
+	tries   int                  // fetches that ended
+	failed  bool                 // the last fetch did
 	under   bool                 // a fetch is under way
+}
+
+func newKeySet(algs []string, now func() time.Time, fetch func(context.Context) ([]byte, error)) *keySet {
+	return &keySet{fetch: fetch, algs: algs, now: now, asks: rate.NewLimiter(rate.Every(keysCooldown), keysSpare)}
 }
 
 type publicKey struct {
@@ -49,67 +57,72 @@ type publicKey struct {
 }
 
 // get is the key of that id and algorithm. Fetching happens at most once at a
-// time and once a cool-down; keys outlive a short outage of the issuer.
+// time and not too often; keys outlive a short outage of the issuer.
 func (s *keySet) get(ctx context.Context, kid, alg string) (publicKey, error) {
-	key, known, age, mayFetch := s.look(kid)
-	if (!known || age >= keysFresh) && mayFetch {
-		err := s.refresh(ctx)
-		key, known, age, _ = s.look(kid)
-		if err != nil && (!known || age >= keysMaxAge) {
-			return publicKey{}, &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: keysCooldown, Err: err,
-				Description: "the issuer's keys cannot be had right now; try again"}
+	l := s.look(kid)
+	if (!l.known || l.age >= keysFresh) && l.mayFetch {
+		err := s.refresh(ctx, l.tries)
+		l = s.look(kid)
+		if err != nil && (!l.known || l.age >= keysMaxAge) {
+			return publicKey{}, s.unavailable(err)
 		}
 	}
 	switch {
-	case age >= keysMaxAge || !known && s.failing(): // a key that is new meanwhile is no wrong one
-		return publicKey{}, &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: keysCooldown,
-			Description: "the issuer's keys cannot be had right now; try again"}
-	case !known:
+	case l.age >= keysMaxAge || !l.known && l.failing: // a key that is new meanwhile is no wrong one
+		return publicKey{}, s.unavailable(nil)
+	case !l.known:
 		return publicKey{}, invalid("the token is signed with a key that its issuer does not publish")
-	case key.alg != "" && key.alg != alg:
-		return publicKey{}, invalid("the token's alg is %q, its key is for %q", alg, key.alg)
+	case l.key.alg != "" && l.key.alg != alg:
+		return publicKey{}, invalid("the token's alg is %q, its key is for %q", alg, l.key.alg)
 	}
-	return key, nil
+	return l.key, nil
 }
 
-// look is what is known of a key, the age of the set, and whether asking for
-// keys makes sense: the cool-down since the last fetch is over, or a fetch is
-// under way, whose keys one can wait for.
-func (s *keySet) look(kid string) (key publicKey, known bool, age time.Duration, mayFetch bool) {
+// unavailable says when keys may be fetched again.
+func (s *keySet) unavailable(cause error) error {
+	missing := max(0, 1-s.asks.TokensAt(s.now()))
+	return &gatekeeper.Error{Code: gatekeeper.CodeUnavailable, RetryAfter: time.Second + time.Duration(missing*float64(keysCooldown)), Err: cause,
+		Description: "the issuer's keys cannot be had right now; try again"}
+}
+
+// lookup is what is known of a key, and of the set.
+type lookup struct {
+	key      publicKey
+	known    bool
+	age      time.Duration // of the set
+	tries    int
+	failing  bool
+	mayFetch bool // or wait for a fetch that is under way
+}
+
+func (s *keySet) look(kid string) lookup {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	key, known = s.keys[kid]
-	age = keysMaxAge
+	key, known := s.keys[kid]
+	age := keysMaxAge
 	if !s.fetched.IsZero() {
 		age = now.Sub(s.fetched)
 	}
-	return key, known, age, s.under || s.tried.IsZero() || now.Sub(s.tried) >= keysCooldown
+	return lookup{key: key, known: known, age: age, tries: s.tries, failing: s.failed, mayFetch: s.under || s.asks.TokensAt(now) >= 1}
 }
 
-// failing says whether the last fetch failed.
-func (s *keySet) failing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.tried.After(s.fetched)
-}
-
-// refresh fetches for everybody who waits. It is not bound to the caller that
-// happened to be first: one that hangs up must not fail the others.
-func (s *keySet) refresh(ctx context.Context) error {
+// refresh fetches for everybody who waits, unless a fetch ended since they
+// looked. It is not bound to the caller that happened to be first: one that
+// hangs up must not fail the others.
+func (s *keySet) refresh(ctx context.Context, looked int) error {
 	ch := s.flight.DoChan("", func() (any, error) {
-		if _, _, _, may := s.look(""); !may {
-			return nil, nil // another flight landed meanwhile
+		if !s.begin(looked) {
+			return nil, nil
 		}
-		s.mark(true)
-		defer s.mark(false)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
 		body, err := s.fetch(ctx)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = s.replace(body)
 		}
-		return nil, s.replace(body)
+		s.end(err)
+		return nil, err
 	})
 	select {
 	case done := <-ch:
@@ -119,13 +132,17 @@ func (s *keySet) refresh(ctx context.Context) error {
 	}
 }
 
-// mark says that a fetch begins, or ended.
-func (s *keySet) mark(under bool) {
+func (s *keySet) begin(looked int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.under = under; under {
-		s.tried = s.now()
-	}
+	s.under = s.tries == looked && s.asks.AllowN(s.now(), 1)
+	return s.under
+}
+
+func (s *keySet) end(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tries, s.failed, s.under = s.tries+1, err != nil, false
 }
 
 // replace takes a new set; an empty or broken one never replaces a good one.

@@ -32,13 +32,13 @@ func TestWhileKeysAreFetched(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		fetches := 0
-		s := &keySet{algs: []string{"RS256"}, now: time.Now, fetch: func(context.Context) ([]byte, error) {
+		s := newKeySet([]string{"RS256"}, time.Now, func(context.Context) ([]byte, error) {
 			time.Sleep(time.Second) // the issuer's time, in the bubble's clock
 			if fetches++; fetches == 1 {
 				return set("old"), nil
 			}
 			return set("old", "new"), nil
-		}}
+		})
 		ask := func(kid string) {
 			for range 20 {
 				go func() {

@@ -78,7 +78,7 @@ func (v *Verifier) trust(i Issuer, client *http.Client) (*trusted, error) {
 		return nil, err
 	}
 	t := &trusted{Issuer: i, vendor: vendors()[i.Type]}
-	t.keys = &keySet{algs: i.Algorithms, now: v.now, fetch: func(ctx context.Context) ([]byte, error) { return fetchKeys(ctx, client, i.URL) }}
+	t.keys = newKeySet(i.Algorithms, v.now, func(ctx context.Context) ([]byte, error) { return fetchKeys(ctx, client, i.URL) })
 	return t, nil
 }
 

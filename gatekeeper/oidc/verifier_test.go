@@ -364,6 +364,33 @@ func TestKeyFetches(t *testing.T) {
 	b.taken(t, b.Token(ours, ciissuer.Defaults()))
 }
 
+// A key that is new just after the others were fetched is found at once, and
+// after strangers asked for keys that do not exist it is found as soon as keys
+// may be fetched again.
+func TestRotationAfterAFetch(t *testing.T) {
+	b := begin(t)
+	b.taken(t, b.Token(ours, ciissuer.Defaults()))
+	if err := b.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	b.taken(t, b.Token(ours, ciissuer.Defaults()))
+	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(b.Token(ours, ciissuer.Defaults()), ".")[1])
+	key, _ := b.Key()
+	for n := range 20 {
+		b.refused(t, ciissuer.Sign(key, fmt.Appendf(nil, `{"alg":"RS256","kid":"random-%d"}`, n), payload))
+	}
+	asked := b.Fetches()
+	if err := b.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	b.refused(t, b.Token(ours, ciissuer.Defaults()))
+	if n := b.Fetches(); n != asked {
+		t.Errorf("%d fetches more", n-asked)
+	}
+	b.pass(15 * time.Second)
+	b.taken(t, b.Token(ours, ciissuer.Defaults()))
+}
+
 // Threats row 15: rotation is picked up at once, a withdrawn key ages out.
 func TestRotation(t *testing.T) {
 	b := begin(t)
