@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/chaosflags"
 )
 
 // calm waits until nothing is due any more.
@@ -37,7 +38,7 @@ const unasked = -1
 func (c *chaos) end(code int, told string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended[code]++; code != 0 && code != 1 && *chaosMinutes == 0 {
+	if c.ended[code]++; code != 0 && code != 1 && *chaosflags.Minutes == 0 {
 		c.t.Error(told)
 	}
 }

@@ -2,24 +2,20 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/chaosflags"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/postgres"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/stsbox"
-)
-
-var (
-	chaosSeed    = flag.Uint64("chaos.seed", 0, "of TestChaos; 0: by the clock")
-	chaosMinutes = flag.Float64("chaos.minutes", 0, "how long TestChaos goes on; 0: a short form")
 )
 
 // chaos is three replicas on one database, with every link failing in turn:
@@ -39,6 +35,10 @@ type chaos struct {
 	ended map[int]int     // exit codes
 }
 
+// quiet is how long it may take until everything came to its end once nothing
+// fails any more.
+const quiet = 5 * time.Minute
+
 // TestChaos runs deployments while replicas die, the database stops, and Slack,
 // STS and the network fail, and then holds the ledger to what was acknowledged:
 // no vote lost, none counted twice, one message for each request, no session
@@ -48,18 +48,21 @@ func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute; run without -short")
 	}
-	seed := *chaosSeed
+	seed := *chaosflags.Seed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
-	t.Logf("again with: go test ./cmd/gatekeeper -run Chaos -chaos.seed=%d -chaos.minutes=%g", seed, *chaosMinutes)
+	t.Logf("again with: go test ./... -run Chaos -chaos.seed=%d -chaos.minutes=%g", seed, *chaosflags.Minutes)
+	span := time.Duration(*chaosflags.Minutes * float64(time.Minute))
+	if end, ok := t.Deadline(); ok && time.Until(end) < span+quiet {
+		t.Fatalf("go test ends before the faults do: add -timeout %.0fm", (span+quiet).Minutes()+1)
+	}
 	c := newChaos(t, rand.New(rand.NewPCG(seed, 0)))
 	defer func() {
 		if t.Failed() {
 			t.Logf("the last that the replica in this process said:\n%s", c.log.last(40))
 		}
 	}()
-	span := time.Duration(*chaosMinutes * float64(time.Minute))
 	grown := c.watchGrowth()
 	stop := c.trouble(max(span, 6*time.Second))
 	c.deployments(seed, 8, span)
@@ -215,6 +218,22 @@ func (c *chaos) approve(ctx context.Context, m slackbox.Message, user string) {
 			case <-ctx.Done():
 			case <-time.After(50 * time.Millisecond): // a person who sees an error clicks again
 			}
+		}
+	}
+}
+
+// The tests of every package take the flags, so that `go test ./... -run Chaos
+// -chaos.seed=1` is a command that works.
+func TestEveryPackageTakesTheFlags(t *testing.T) {
+	const flags = "github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/chaosflags"
+	list := exec.CommandContext(t.Context(), "go", "list", "-f", `{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.TestImports}} {{.XTestImports}}{{end}}`, "../../...")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if !strings.Contains(line, flags) {
+			t.Errorf("its tests do not import %s: %s", flags, line)
 		}
 	}
 }
