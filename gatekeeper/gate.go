@@ -51,6 +51,10 @@ type Options struct {
 	// It must not block.
 	Observe func(ctx context.Context, r Request, events []Event)
 
+	// Crowded is told of each request that is refused as its repository has too
+	// many that wait for people, for metrics; nil: nobody.
+	Crowded func()
+
 	PendingPerRepository int           // most pending requests of one repository; 0: none may open
 	ExchangeTimeout      time.Duration // most that one exchange takes
 	// Sole says that no other process redeems from this store, so intents from
@@ -82,6 +86,9 @@ func NewGate(o Options) (*Gate, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Crowded == nil {
+		o.Crowded = func() {}
 	}
 	return &Gate{o}, nil
 }

@@ -84,6 +84,9 @@ func (g *Gate) openOnce(ctx context.Context, in Admission) (Request, bool, error
 		events = stamped(opened)
 		return Change{Request: r, Events: events, Work: append(openWork(r), homesWork(v.Now))}, err
 	})
+	if CodeOf(err) == CodeSlowDown {
+		g.Crowded()
+	}
 	if err != nil {
 		return stored, false, err
 	}

@@ -48,6 +48,9 @@ func configure(_ context.Context, args []string, out io.Writer) error {
 			return fmt.Errorf("%s is there already, and stays as it is", filepath.Join(*dir, name))
 		}
 	}
+	if err := os.MkdirAll(*dir, 0o700); err != nil {
+		return err
+	}
 	w := &world{o: o, url: o.url}
 	if err := w.standIns(); err != nil {
 		return err

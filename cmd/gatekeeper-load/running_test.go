@@ -25,7 +25,7 @@ func keep(t *testing.T, n int) string {
 
 // A gatekeeper that runs already is driven, again and again, and left running.
 func TestRunning(t *testing.T) {
-	binary, dir, listen, admin := buildGatekeeper(t), t.TempDir(), keep(t, 1), keep(t, 1)
+	binary, dir, listen, admin := buildGatekeeper(t), filepath.Join(t.TempDir(), "load"), keep(t, 1), keep(t, 1)
 	at := []string{"--url", "http://" + listen, "--admin", "http://" + admin, "--stand-ins", keep(t, 3), "--key", filepath.Join(dir, "ci.pem")}
 	var said bytes.Buffer
 	if err := run(t.Context(), append([]string{"config", "--dir", dir}, at...), &said); err != nil {

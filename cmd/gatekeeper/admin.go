@@ -24,6 +24,7 @@ type metrics struct {
 
 	sinkFailures *prometheus.CounterVec
 	limited      *prometheus.CounterVec
+	issuers      *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -36,15 +37,18 @@ func newMetrics() *metrics {
 		sinkFailures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatekeeper_audit_sink_failures_total", Help: "Tries to deliver events that failed."}, []string{"sink"}),
 	}
 	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gatekeeper_limited_total", Help: "Calls and connections that were refused, by whose limit: address, issuer, repository, connections.",
+		Name: "gatekeeper_limited_total", Help: "Calls and connections that were refused, by whose limit: address, issuer, repository, connections, or pending: requests that wait for people.",
 	}, []string{"limit"})
-	for _, name := range []string{limit.Address, limit.Issuer, limit.Repository, limit.Connections} {
+	for _, name := range []string{limit.Address, limit.Issuer, limit.Repository, limit.Connections, pending} {
 		m.limited.WithLabelValues(name) // there from the start, so that a rise can be seen
 	}
+	m.issuers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gatekeeper_issuer_key_fetches_total", Help: "Fetches of an issuer's keys, by the issuer's name and what came of them: ok, failed.",
+	}, []string{"issuer", "result"})
 	m.slack = slackErrors()
 	m.ruleMetrics = newRuleMetrics(m.registry)
 	m.requestMetrics = newRequestMetrics(m.registry)
-	m.registry.MustRegister(m.sinkFailures, m.limited, m.calls, m.slack, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.sinkFailures, m.limited, m.issuers, m.calls, m.slack, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -53,8 +57,23 @@ func (m *metrics) call(route string, status int, d time.Duration) {
 	m.calls.WithLabelValues(route, strconv.Itoa(status)).Observe(d.Seconds())
 }
 
+// pending is the limit on requests that wait for people.
+const pending = "pending"
+
 // refused counts what a limit refused.
 func (m *metrics) refused(name string) { m.limited.WithLabelValues(name).Inc() }
+
+func (m *metrics) crowded() { m.refused(pending) }
+
+// fetched counts fetches of an issuer's keys: without them none of its tokens
+// can be verified.
+func (m *metrics) fetched(issuer string, err error) {
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	m.issuers.WithLabelValues(issuer, result).Inc()
+}
 
 // adminHandler is for operators: liveness, readiness, metrics.
 func (s *service) adminHandler() http.Handler {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
-	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,30 +76,11 @@ func (s *service) serviceGauges() {
 		s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	gauge("gatekeeper_waiting_steps", "CI steps that wait for people at this replica.", func() float64 { return float64(s.store.Watchers()) })
-	gauge("gatekeeper_signing_key_age_seconds", "How long the key that signs tokens for clouds has been signing.", func() float64 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		since, err := s.issuer.SignsSince(ctx)
-		if err == nil && since.IsZero() { // the first key: as old as its file
-			var info os.FileInfo
-			if info, err = os.Stat(s.cfg.SigningKey); err == nil {
-				since = info.ModTime()
-			}
-		}
-		if err != nil {
-			return -1
-		}
-		return time.Since(since).Seconds()
-	})
-	gauge("gatekeeper_ledger_events", "Events in the ledger.", func() float64 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
+	ages(gauge, s)
+	gauge("gatekeeper_ledger_events", "Events in the ledger.", lookedUp(func(ctx context.Context) (float64, error) {
 		size, err := s.store.Reader().Size(ctx)
-		if err != nil {
-			return -1
-		}
-		return float64(size)
-	})
+		return float64(size), err
+	}))
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatekeeper_build_info", Help: "1, with the version that runs.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	s.metrics.registry.MustRegister(build)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ciissuer"
 )
 
 // metricsOf reads the admin port as Prometheus does.
@@ -61,5 +63,53 @@ func TestMetrics(t *testing.T) {
 		if strings.Contains(got, stranger) {
 			t.Errorf("a label tells %s", stranger)
 		}
+	}
+}
+
+// What keeps jobs from being served is told by what does: their repository's
+// many requests, or their issuer, whose keys are known by its configured name.
+func TestMetricsOfRefusals(t *testing.T) {
+	p := play(t, func(s *stage) { s.cfg.Pending = 1 })
+	open := func(run int) (status int) {
+		status, _ = p.call(t, http.MethodPost, "/v1/requests", p.ci.Token(p.cfg.URL, runClaims(run)), `{"environment":"production"}`)
+		return status
+	}
+	if first, second := open(1), open(2); first != http.StatusCreated || second != http.StatusTooManyRequests {
+		t.Fatalf("got %d and %d", first, second)
+	}
+	p.ci.Set(ciissuer.Down)
+	if err := p.ci.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if status := open(3); status != http.StatusServiceUnavailable {
+		t.Fatalf("got %d", status)
+	}
+	got := p.metricsOf(t)
+	for _, want := range []string{
+		`gatekeeper_limited_total{limit="pending"} 1`, `gatekeeper_limited_total{limit="repository"} 0`,
+		`gatekeeper_issuer_key_fetches_total{issuer="github",result="ok"} 1`, `gatekeeper_issuer_key_fetches_total{issuer="github",result="failed"} 1`,
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
+// A key is as old as its use: the ledger's begins with the ledger, and again
+// when it is rotated to.
+func TestKeyAges(t *testing.T) {
+	t.Parallel() // it mostly waits
+	p := play(t, nil)
+	if got := p.metricsOf(t); !strings.Contains(got, "\ngatekeeper_ledger_key_age_seconds ") || strings.Contains(got, "_key_age_seconds -1") {
+		t.Error("there is no age")
+	}
+	p.opened(t)
+	began, err := p.svc.keeper.signsSince(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mustAudit(t, "rotate-key")
+	if rotated, err := p.svc.keeper.signsSince(t.Context()); err != nil || !rotated.After(began) {
+		t.Errorf("it signs since %s, before since %s, %v", rotated, began, err)
 	}
 }

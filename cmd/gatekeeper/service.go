@@ -99,7 +99,7 @@ func (s *service) openStore(ctx context.Context) error {
 }
 
 func (s *service) openGate(ctx context.Context) error {
-	verifier, err := oidc.New(oidc.Options{Issuers: s.cfg.Issuers, Now: s.cfg.tokenClock})
+	verifier, err := oidc.New(oidc.Options{Issuers: s.cfg.Issuers, Now: s.cfg.tokenClock, Fetched: s.metrics.fetched})
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (s *service) openGate(ctx context.Context) error {
 	}
 	s.gate, err = gatekeeper.NewGate(gatekeeper.Options{
 		Verifier: s.limits.Verifier(s.tracing.Verifier(verifier)), Rules: s.tracing.Decider(s.live), Store: s.tracing.Store(s.store), Directory: s.withTeams(directory), Finder: s.store, Glance: s.withTeamsKept(directory.Glance()), Exchanger: s.tracing.Exchanger(exchangers), Runs: s.runs(), Deployments: s.deployments(),
-		People: s.cfg.People, Logger: s.log, Observe: s.metrics.observe, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
+		People: s.cfg.People, Logger: s.log, Observe: s.metrics.observe, Crowded: s.metrics.crowded, PendingPerRepository: s.cfg.Pending, ExchangeTimeout: exchangeTime,
 		Sole: !s.store.Shared(), Started: time.Now(), Now: s.cfg.clock,
 	})
 	if err != nil {

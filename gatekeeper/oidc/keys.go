@@ -37,6 +37,7 @@ type keySet struct {
 	algs  []string
 	now   func() time.Time
 	asks  *rate.Limiter
+	told  func(error) // of each fetch
 
 	flight  singleflight.Group
 	mu      sync.Mutex
@@ -48,7 +49,7 @@ type keySet struct {
 }
 
 func newKeySet(algs []string, now func() time.Time, fetch func(context.Context) ([]byte, error)) *keySet {
-	return &keySet{fetch: fetch, algs: algs, now: now, asks: rate.NewLimiter(rate.Every(keysCooldown), keysSpare)}
+	return &keySet{fetch: fetch, algs: algs, now: now, asks: rate.NewLimiter(rate.Every(keysCooldown), keysSpare), told: func(error) {}}
 }
 
 type publicKey struct {
@@ -122,6 +123,7 @@ func (s *keySet) refresh(ctx context.Context, looked int) error {
 			err = s.replace(body)
 		}
 		s.end(err)
+		s.told(err)
 		return nil, err
 	})
 	select {

@@ -26,6 +26,10 @@ type Options struct {
 	Issuers []Issuer
 	HTTP    *http.Client     // nil: one with timeouts
 	Now     func() time.Time // nil: time.Now
+
+	// Fetched is told of each fetch of an issuer's keys, by the issuer's name,
+	// and of what went wrong; nil: nobody.
+	Fetched func(issuer string, err error)
 }
 
 // Verifier implements gatekeeper.Verifier. It is safe for concurrent use.
@@ -57,10 +61,13 @@ func New(o Options) (*Verifier, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	client := bounded(o.HTTP)
+	if o.Fetched == nil {
+		o.Fetched = func(string, error) {}
+	}
+	o.HTTP = bounded(o.HTTP)
 	v := &Verifier{issuers: map[string]*trusted{}, now: o.Now}
 	for _, i := range o.Issuers {
-		t, err := v.trust(i, client)
+		t, err := v.trust(i, o)
 		if err != nil {
 			return nil, err
 		}
@@ -72,13 +79,14 @@ func New(o Options) (*Verifier, error) {
 	return v, nil
 }
 
-func (v *Verifier) trust(i Issuer, client *http.Client) (*trusted, error) {
+func (v *Verifier) trust(i Issuer, o Options) (*trusted, error) {
 	i, err := i.Complete()
 	if err != nil {
 		return nil, err
 	}
 	t := &trusted{Issuer: i, vendor: vendors()[i.Type]}
-	t.keys = newKeySet(i.Algorithms, v.now, func(ctx context.Context) ([]byte, error) { return fetchKeys(ctx, client, i.URL) })
+	t.keys = newKeySet(i.Algorithms, v.now, func(ctx context.Context) ([]byte, error) { return fetchKeys(ctx, o.HTTP, i.URL) })
+	t.keys.told = func(err error) { o.Fetched(i.Name, err) }
 	return t, nil
 }
 
