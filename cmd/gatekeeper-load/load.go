@@ -32,6 +32,10 @@ func parse(args []string) (options, error) {
 	set.IntVar(&o.workers, "workers", 64, "callers at once")
 	set.IntVar(&o.history, "history", 0, "requests of former days that are put into the database first")
 	o.flags(set)
+	set.Usage = func() {
+		fmt.Fprint(set.Output(), usage)
+		set.PrintDefaults()
+	}
 	if err := set.Parse(args); err != nil {
 		return o, err
 	}

@@ -12,6 +12,16 @@ import (
 	"os/signal"
 )
 
+// usage stands before the flags of driving one gatekeeper.
+const usage = `gatekeeper-load [flags]         drives a gatekeeper as CI systems and Slack would, and prints what it bore
+gatekeeper-load config [flags]  writes the configuration of one that is to be driven with --url
+gatekeeper-load growth [flags]  measures ten and a hundred times the requests, events, rules and waiting steps
+gatekeeper-load peers [flags]   measures the exchange of a token beside fulcio, versitygw and a bare verification
+gatekeeper-load all [flags]     does all three, one after the other
+
+Flags of the first one; -h after the others tells theirs:
+`
+
 // commands are what it does; without one it drives a gatekeeper.
 func commands() map[string]func(context.Context, []string, io.Writer) error {
 	return map[string]func(context.Context, []string, io.Writer) error{

@@ -21,7 +21,7 @@ type running struct {
 }
 
 func (r *running) flags(set *flag.FlagSet) {
-	set.StringVar(&r.url, "url", "", "a gatekeeper that runs already, configured by `gatekeeper-load config`; one is started when empty")
+	set.StringVar(&r.url, "url", "", "a gatekeeper that runs already, configured by gatekeeper-load config; one is started when empty")
 	set.StringVar(&r.admin, "admin", "http://127.0.0.1:9090", "its admin listener, which tells its memory and who waits")
 	set.StringVar(&r.standIns, "stand-ins", "", "host:port on loopback of the CI issuer's stand-in; Slack's and STS's are at the next two ports")
 	set.StringVar(&r.issuer, "issuer", "", "the CI issuer's stand-in as that gatekeeper reaches it, where a proxy stands between")

@@ -52,10 +52,10 @@ func TestChaos(t *testing.T) {
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
-	t.Logf("again with: go test ./... -run Chaos -chaos.seed=%d -chaos.minutes=%g", seed, *chaosflags.Minutes)
 	span := time.Duration(*chaosflags.Minutes * float64(time.Minute))
+	t.Logf("again with: go test ./... -run Chaos -timeout %.0fm -chaos.seed=%d -chaos.minutes=%g", (span + 2*quiet).Minutes(), seed, *chaosflags.Minutes)
 	if end, ok := t.Deadline(); ok && time.Until(end) < span+quiet {
-		t.Fatalf("go test ends before the faults do: add -timeout %.0fm", (span+quiet).Minutes()+1)
+		t.Fatalf("go test ends before the faults do: add -timeout %.0fm", (span + 2*quiet).Minutes())
 	}
 	c := newChaos(t, rand.New(rand.NewPCG(seed, 0)))
 	defer func() {

@@ -206,6 +206,6 @@ func bad(text string) error { return gatekeeper.Errorf(gatekeeper.CodeInvalidReq
 
 func (h *Webhook) refuse(ctx context.Context, w http.ResponseWriter, err error) {
 	status, coded := webhookDoor.Status(err)
-	h.o.Logger.WarnContext(ctx, "github: webhook refused", "status", status, "error", err)
-	door.Refuse(w, status, coded)
+	id := door.Refuse(w, status, coded)
+	h.o.Logger.WarnContext(ctx, "github: webhook refused", "status", status, "request_id", id, "error", err)
 }

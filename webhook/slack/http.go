@@ -103,6 +103,6 @@ func acknowledge(w http.ResponseWriter, ack any) {
 
 func (s *Slack) refuse(ctx context.Context, w http.ResponseWriter, err error) {
 	status, coded := callbackDoor.Status(err)
-	s.Logger.WarnContext(ctx, "slack: callback refused", "status", status, "error", s.scrubbed(err))
-	door.Refuse(w, status, coded)
+	id := door.Refuse(w, status, coded)
+	s.Logger.WarnContext(ctx, "slack: callback refused", "status", status, "request_id", id, "error", s.scrubbed(err))
 }

@@ -3,10 +3,12 @@
 package door
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 )
@@ -51,10 +53,14 @@ func (d Door) Status(err error) (int, *gatekeeper.Error) {
 	return http.StatusServiceUnavailable, coded
 }
 
-// Refuse answers in the API's error shape. The one who reads it may be a
-// stranger: it says nothing of secrets.
-func Refuse(w http.ResponseWriter, status int, coded *gatekeeper.Error) {
+// Refuse answers in the API's error shape, and gives the answer's request_id,
+// by which the log's line is found. The one who reads it may be a stranger: it
+// says nothing of secrets.
+func Refuse(w http.ResponseWriter, status int, coded *gatekeeper.Error) (id string) {
+	id = strings.ToLower(rand.Text()[:16])
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("X-Request-Id", id)
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": string(coded.Code), "error_description": coded.Description})
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": string(coded.Code), "error_description": coded.Description, "request_id": id})
+	return id
 }
