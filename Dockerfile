@@ -11,7 +11,7 @@ ARG VERSION=dev
 ARG TARGETOS
 ARG TARGETARCH
 RUN bash .ci/build "${VERSION}" "${TARGETOS}/${TARGETARCH}" /out/gatekeeper \
- && mkdir -p /out/data /out/etc \
+ && mkdir -p /out/data /out/keys /out/etc \
  && echo 'gatekeeper:x:65532:65532::/data:/nonexistent' > /out/etc/passwd
 
 FROM scratch
@@ -20,6 +20,8 @@ COPY --from=build /usr/local/go/lib/time/zoneinfo.zip /usr/local/go/lib/time/zon
 COPY --from=build /out/etc/passwd /etc/passwd
 COPY --from=build /out/gatekeeper /gatekeeper
 COPY --from=build --chown=65532:65532 /out/data /data
+# A volume that Docker makes here takes its owner from the image.
+COPY --from=build --chown=65532:65532 /out/keys /keys
 ENV ZONEINFO=/usr/local/go/lib/time/zoneinfo.zip
 USER 65532:65532
 WORKDIR /data
