@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
-	"github.com/goccy/go-yaml"
 )
 
 func run(t *testing.T, name string, args ...string) string {
@@ -35,26 +34,62 @@ const (
 	kube        = "--kube-version=1.31.0"
 )
 
-// The plain manifests are the chart's, so that there is one source.
+// The plain manifests are the chart's, so that there is one source. Their head
+// says what to put into them.
 func TestChart(t *testing.T) {
 	helm := parts.Find(t, "helm", helmInstall)
-	run(t, helm, "lint", "--strict", kube, "helm/gatekeeper")
-	want, err := os.ReadFile("kubernetes/gatekeeper.yaml")
+	run(t, helm, "lint", "--strict", kube, "--set", "image.tag=v1.2.3", "helm/gatekeeper")
+	body, err := os.ReadFile("kubernetes/gatekeeper.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := run(t, helm, "template", "gatekeeper", "helm/gatekeeper", kube); got != string(want) {
-		t.Error("deploy/kubernetes/gatekeeper.yaml is not the chart's; in deploy/: helm template gatekeeper helm/gatekeeper " + kube + " > kubernetes/gatekeeper.yaml")
+	head, want, _ := strings.Cut(string(body), "---\n")
+	if got := run(t, helm, "template", "gatekeeper", "helm/gatekeeper", kube, "--set", "image.tag=VERSION"); got != "---\n"+want {
+		t.Error("deploy/kubernetes/gatekeeper.yaml is not the chart's; in deploy/: (sed /^---/Q kubernetes/gatekeeper.yaml; helm template gatekeeper helm/gatekeeper " +
+			kube + " --set image.tag=VERSION) > new && mv new kubernetes/gatekeeper.yaml")
 	}
-	sqlite := run(t, helm, "template", "g", "helm/gatekeeper", kube, "--set", "replicas=1,config.database=sqlite:/data/g.db,persistence.enabled=true,monitor.enabled=true,ingress.enabled=true")
+	if !strings.Contains(head, "s/VERSION/v1.2.3/") {
+		t.Error("the manifests do not say where the version goes")
+	}
+	all := run(t, helm, "template", "g", "helm/gatekeeper", kube, "--set", "image.tag=v1.2.3,replicas=1,config.database=sqlite:/data/g.db,persistence.enabled=true,monitor.enabled=true,networkPolicy.enabled=false,ingress.enabled=true")
 	for _, kind := range []string{"StatefulSet", "ServiceMonitor", "Ingress", "volumeClaimTemplates"} {
-		if !strings.Contains(sqlite, kind) {
+		if !strings.Contains(all, kind) {
 			t.Errorf("on SQLite there is no %s", kind)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), helm, "template", "g", "helm/gatekeeper", kube, "--set", "config.database=sqlite:/data/g.db").CombinedOutput() //nolint:gosec // the chart's own
-	if err == nil || !strings.Contains(string(out), "SQLite serves one replica") {
-		t.Errorf("two replicas on SQLite: %v\n%s", err, out)
+}
+
+// What could not work is refused before anything is installed, and the refusal
+// says what to set.
+func TestChartRefuses(t *testing.T) {
+	helm := parts.Find(t, "helm", helmInstall)
+	for set, want := range map[string]string{
+		"replicas=2": "set image.tag to a release", // no image is called after the tree
+		"image.tag=v1.2.3,config.database=sqlite:/data/g.db": "SQLite serves one replica",
+		"image.tag=v1.2.3,monitor.enabled=true":              "networkPolicy.metricsFrom",
+	} {
+		if out, err := runs(t, helm, "template", "g", "helm/gatekeeper", kube, "--set", set); err == nil || !strings.Contains(out, want) {
+			t.Errorf("%s: %v\n%s", set, err, out)
+		}
+	}
+	out := run(t, helm, "template", "g", "helm/gatekeeper", kube, "--set", "image.digest=sha256:0123456789abcdef")
+	if !strings.Contains(out, "image: ghcr.io/gatekeeper-ci/gatekeeper@sha256:0123456789abcdef\n") {
+		t.Error("a digest alone is not taken")
+	}
+}
+
+// Whatever a release is called, its job in Prometheus is the one that alerts and
+// the dashboard ask for, and whoever scrapes is let in.
+func TestMonitorIsTheAlertsJob(t *testing.T) {
+	helm := parts.Find(t, "helm", helmInstall)
+	all := objects(t, run(t, helm, "template", "gk", "helm/gatekeeper", kube, "--set", "image.tag=v1.2.3,monitor.enabled=true,networkPolicy.metricsFrom[0].podSelector.matchLabels.app=prometheus"))
+	label := one(t, all, "ServiceMonitor", "gk").Spec.JobLabel
+	if job := one(t, all, "Service", "gk").Metadata.Labels[label]; job != "gatekeeper" {
+		t.Errorf("the job is %q", job)
+	}
+	alerts, err := os.ReadFile("prometheus/alerts.yaml")
+	if err != nil || !strings.Contains(string(alerts), `job="gatekeeper"`) {
+		t.Errorf("alerts ask for another job: %v", err)
 	}
 }
 
@@ -124,13 +159,8 @@ func TestFiles(t *testing.T) {
 	if err != nil || !json.Valid(body) {
 		t.Errorf("the dashboard: %v", err)
 	}
-	body, err = os.ReadFile("compose.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var compose struct{ Services map[string]any }
-	if err := yaml.Unmarshal(body, &compose); err != nil || len(compose.Services) != 3 {
-		t.Errorf("compose.yaml: %v", err)
+	if _, c := compose(t); len(c.Services) != 3 {
+		t.Errorf("compose.yaml: %v", c)
 	}
 }
 

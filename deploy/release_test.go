@@ -51,7 +51,7 @@ func TestRelease(t *testing.T) {
 	if got := run(t, "./"+name, "--version"); got != "gatekeeper version v1.2.3\n" {
 		t.Errorf("it says %q", got)
 	}
-	if got := run(t, "sha256sum", "--check", "--strict", "checksums.txt"); got != name+": OK\n"+name+".cdx.json: OK\n" {
+	if got := run(t, "sha256sum", "--check", "--strict", "checksums.txt"); got != "gatekeeper_chart.tgz: OK\ngatekeeper_kubernetes.yaml: OK\n"+name+": OK\n"+name+".cdx.json: OK\n" {
 		t.Errorf("checked %q", got)
 	}
 	holds(t, name)
@@ -95,6 +95,31 @@ func TestReleaseWantsAVersion(t *testing.T) {
 		if out, err := runs(t, bash, "../.ci/release", version, t.TempDir()); err == nil || !strings.Contains(out, "is no version") {
 			t.Errorf("%q: %v\n%s", version, err, out)
 		}
+	}
+}
+
+// The chart and the manifests of a release name its image; nothing is left to
+// fill in, and no image is called dev.
+func TestReleaseNamesItsImage(t *testing.T) {
+	bash, helm := parts.Find(t, "bash", "apt-get install bash"), parts.Find(t, "helm", helmInstall)
+	if runtime.GOOS != "linux" {
+		t.Skip("releases are built on Linux")
+	}
+	dist, again := t.TempDir(), t.TempDir()
+	run(t, bash, "../.ci/chart", "v1.2.3-rc.1", dist)
+	run(t, bash, "../.ci/chart", "v1.2.3-rc.1", again)
+	chart := filepath.Join(dist, "gatekeeper_chart.tgz")
+	manifests := run(t, "cat", filepath.Join(dist, "gatekeeper_kubernetes.yaml"))
+	run(t, "cmp", chart, filepath.Join(again, "gatekeeper_chart.tgz"))
+	run(t, helm, "lint", "--strict", kube, chart)
+	if got := run(t, helm, "template", "gatekeeper", chart, kube); got != manifests {
+		t.Error("the release's manifests are not its chart's")
+	}
+	if image := "image: ghcr.io/gatekeeper-ci/gatekeeper:v1.2.3-rc.1\n"; !strings.Contains(manifests, image) || strings.Contains(manifests, "VERSION") {
+		t.Errorf("it is another image:\n%s", manifests)
+	}
+	if body, err := os.ReadFile("../.ci/release"); err != nil || !strings.Contains(string(body), `bash .ci/chart "$version" "$dist"`) {
+		t.Errorf("a release has no chart: %v", err)
 	}
 }
 
