@@ -49,7 +49,7 @@ func initKeys(w world, c *cli.Context) error {
 	}
 	for _, path := range slices.Sorted(maps.Keys(makers)) {
 		if err := makers[path](path); err != nil {
-			return cli.Exit(said(err), exitFailed)
+			return cli.Exit(saidWhy(err), exitFailed)
 		}
 		fmt.Fprintln(w.stdout, path)
 	}
@@ -64,7 +64,7 @@ func rotateKeys(w world, c *cli.Context) error {
 	now := time.Now()
 	all, err := issuer.Rotate(cfg.SigningKey, issuer.Rotation{Lead: c.Duration("lead"), Compromised: c.Bool("compromised"), Now: now})
 	if err != nil {
-		return cli.Exit(said(err), exitFailed)
+		return cli.Exit(saidWhy(err), exitFailed)
 	}
 	tell(w, all, now)
 	if c.Bool("compromised") {

@@ -52,7 +52,7 @@ func serve(w world, c *cli.Context) error {
 		return nil
 	}
 	if err != nil {
-		return cli.Exit(err.Error(), exitFailed)
+		return cli.Exit(err.Error()+placesHint(err), exitFailed)
 	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -75,4 +76,14 @@ func TestOneProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = again.Close()
+}
+
+// A directory that cannot be written is told from a database that is served:
+// looking for the other process would be in vain.
+func TestNoPlaceForTheDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "nowhere", "g.db")
+	_, err := store.OpenSQLite(t.Context(), store.Options{Path: path, Ledger: signer(t)})
+	if err == nil || errors.Is(err, store.ErrInUse) || !strings.Contains(err.Error(), "cannot be made or read") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -24,7 +24,9 @@ func OpenSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.release, err = lockFile(o.Path + ".lock"); err != nil {
+	if s.release, err = lockFile(o.Path + ".lock"); unplaced(err) {
+		return nil, gatekeeper.Wrap(err, gatekeeper.CodeUnavailable, "database %s cannot be made or read", o.Path)
+	} else if err != nil {
 		return nil, gatekeeper.Wrap(errors.Join(ErrInUse, err), gatekeeper.CodeUnavailable, "database %s is in use by another process; SQLite serves one, use postgres: for several replicas", o.Path)
 	}
 	if err := s.openSQLite(ctx); err != nil {
@@ -33,6 +35,12 @@ func OpenSQLite(ctx context.Context, o Options) (*Store, error) {
 	}
 	go newWriter(s).run()
 	return s, nil
+}
+
+// unplaced tells a lock that cannot lie there from one that somebody has.
+func unplaced(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path) && !errors.Is(err, fs.ErrExist)
 }
 
 func (s *Store) openSQLite(ctx context.Context) error {
