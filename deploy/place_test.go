@@ -157,14 +157,16 @@ func (p place) starts(t *testing.T, body string) {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- serve.Wait() }()
+	go func() {
+		ended <- serve.Wait()
+		close(ended)
+	}()
 	alive := lives(t, "http://"+admin+"/healthz", ended)
-	if alive {
-		_ = serve.Process.Kill()
-		<-ended
-		return
+	_ = serve.Process.Kill() // it may have ended
+	<-ended                  // said is written until then
+	if !alive {
+		t.Errorf("it does not start:\n%s", said.String())
 	}
-	t.Errorf("it does not start:\n%s", said.String())
 }
 
 // keys are a Secret's, or made at the first start where they can be.
