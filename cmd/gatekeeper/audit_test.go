@@ -31,10 +31,12 @@ func (s *stage) mustAudit(t testing.TB, args ...string) string {
 func (p *played) approved(t testing.TB) string {
 	t.Helper()
 	done := p.step(t, nil, "--output", "json", "--reason", "Release 1.2")
-	if err := p.decide(t.Context(), p.asked(t), "U0BOB", "approve"); err != nil {
+	m := p.asked(t)
+	if err := p.decide(t.Context(), m, "U0BOB", "approve"); err != nil {
 		t.Fatal(err)
 	}
 	got := <-done
+	p.closed(t, m)
 	var out struct{ Request api.Request }
 	if err := json.Unmarshal([]byte(got.stdout), &out); err != nil || got.code != 0 {
 		t.Fatalf("exit %d, %v\n%s", got.code, err, got.stderr)

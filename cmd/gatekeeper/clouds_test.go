@@ -145,10 +145,12 @@ func (p *played) approvedStep(t *testing.T) map[string]gatekeeper.Credential {
 func (p *played) approvedStepOf(t *testing.T, claims map[string]any) map[string]gatekeeper.Credential {
 	t.Helper()
 	done := p.step(t, claims, "--output", "json")
-	if err := p.decide(t.Context(), p.asked(t), "U0BOB", "approve"); err != nil {
+	m := p.asked(t)
+	if err := p.decide(t.Context(), m, "U0BOB", "approve"); err != nil {
 		t.Fatal(err)
 	}
 	got := <-done
+	p.closed(t, m)
 	var out struct {
 		Credentials []gatekeeper.Credential `json:"credentials"`
 	}

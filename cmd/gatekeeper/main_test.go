@@ -115,6 +115,18 @@ func (s *stage) asked(t testing.TB) slackbox.Message {
 	return m
 }
 
+// closed waits until a message asks no more, so that one that does is another
+// request's.
+func (s *stage) closed(t testing.TB, m slackbox.Message) {
+	t.Helper()
+	if _, err := s.slack.WaitMessage(t.Context(), func(now slackbox.Message) bool {
+		_, open := buttonOf(now, "Approve")
+		return now.Channel == m.Channel && now.TS == m.TS && !open
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // askedTimes is how many messages ask for a request; answers in their threads
 // do not.
 func (s *stage) askedTimes() int {
