@@ -170,7 +170,7 @@ func TestHealthyStayServed(t *testing.T) {
 			} else if err := json.NewDecoder(answer.Body).Decode(&r); err != nil || r.State != gatekeeper.Approved {
 				t.Errorf("the step that waited got %s, %+v, %v", answer.Status, r, err)
 			}
-			if got := <-p.step(t, nil, "--timeout", "30s"); got.code != 0 {
+			if got := <-p.step(t, nil, "--timeout", "120s"); got.code != 0 {
 				t.Errorf("exit %d\n%s", got.code, got.stderr)
 			}
 			if status, body := p.admin(t, "/readyz"); status != http.StatusOK {
@@ -200,7 +200,7 @@ func (p *played) attackedBy(t *testing.T, many int, attack func(attacker)) {
 	t.Cleanup(func() { stop(); wg.Wait() })
 	select {
 	case <-felt:
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("the attack was not felt")
 	}
 }

@@ -141,12 +141,7 @@ func TestKeyInForce(t *testing.T) {
 // and without.
 func TestPrune(t *testing.T) {
 	t.Parallel() // it mostly waits
-	p := play(t, func(s *stage) {
-		rules := strings.Replace(stageRules, "approvers: [slack:S0RELEASE]", "approvers: [slack:S0RELEASE]\n      valid_for: 1s", 1)
-		if err := os.WriteFile(s.cfg.Rules, []byte(rules), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	})
+	p := play(t, nil)
 	done := p.step(t, nil, "--output", "json", "--reason", "Canary reason")
 	first := p.asked(t)
 	if err := p.decide(t.Context(), first, "U0BOB", "deny"); err != nil {

@@ -79,7 +79,6 @@ func (a *tally) only(t *testing.T, what string, statuses ...int) {
 // handed out, and every answer is one of the contract's (threats row 31): 503
 // where more comes in at once than is taken, or than Slack answers.
 func TestThousandAtOnce(t *testing.T) {
-	t.Parallel() // beside those that wait
 	if testing.Short() {
 		t.Skip("it takes some seconds; run without -short")
 	}

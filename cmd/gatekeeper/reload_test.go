@@ -187,9 +187,8 @@ func TestReloadOfAService(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there is no SIGHUP there")
 	}
-	s := newStaged(t)
+	s := newPlainStage(t, stageRules)
 	path, env := s.configFile(t)
-	_, _ = s.ears.Close(), s.doors.Close() // the service binds them itself
 	ctx, stop := context.WithCancel(t.Context())
 	said := &buffer{}
 	done := make(chan int, 1)

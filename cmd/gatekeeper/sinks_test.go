@@ -71,7 +71,6 @@ func fileOf(path string) string {
 // A sink that is down blocks nobody and catches up; its lag is to be seen, and
 // its token nowhere.
 func TestSinks(t *testing.T) {
-	t.Parallel() // it mostly waits
 	var mu sync.Mutex
 	var got bytes.Buffer
 	down := true

@@ -17,7 +17,7 @@ var walkRules = strings.Replace(stageRules, "[slack:S0RELEASE]", "[slack:S0RELEA
     match: {repository: acme/payments, repository_id: "1234567", ref: [refs/heads/main]}
     environment: [staging]
     approval: {approvers: [slack:S0RELEASE]}
-    notify: {channel: C0PAYMENTS, urgency: digest, digest_every: 5s}
+    notify: {channel: C0PAYMENTS, urgency: digest, digest_every: 15s}
     credentials: {}
   - name: payments-canary
     match: {repository: acme/payments, repository_id: "1234567", ref: [refs/heads/main]}

@@ -14,7 +14,7 @@ import (
 )
 
 // most is how long one test may look at pages.
-const most = 2 * time.Minute
+const most = 5 * time.Minute
 
 // Start gives the context of a fresh browser, which ends with the test. Where
 // there is no Chromium the test is skipped; in CI it fails.
