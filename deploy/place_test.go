@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,35 +16,18 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// built is where the real program is; it is built once.
-var built struct {
-	sync.Once
-	dir string
-	err error
-}
-
+// program is the real one.
 func program(t *testing.T) string {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("it is deployed on Linux")
 	}
-	built.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "gatekeeper-deploy-"); built.err != nil {
-			return
-		}
-		if out, err := exec.Command("go", "build", "-o", built.dir, "../cmd/gatekeeper").CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("%w\n%s", err, out)
-		}
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
-	}
-	return filepath.Join(built.dir, "gatekeeper")
+	return parts.Gatekeeper(t)
 }
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	_ = os.RemoveAll(built.dir)
+	parts.Tidy()
 	os.Exit(code)
 }
 

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
 
 // A short form of the growth: every curve is measured, and its table, plot and
@@ -26,7 +28,7 @@ func TestGrowth(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"growth", "--short", "--binary", buildGatekeeper(t), "--source", "../..", "--write", docs}, &out); err != nil {
+	if err := run(t.Context(), []string{"growth", "--short", "--binary", parts.Gatekeeper(t), "--source", "../..", "--write", docs}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	written, err := os.ReadFile(page)

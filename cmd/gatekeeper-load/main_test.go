@@ -2,14 +2,11 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
@@ -23,37 +20,14 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	_ = os.RemoveAll(built.dir)
+	parts.Tidy()
 	os.Exit(code)
-}
-
-// built is the real binary, built once for all tests.
-var built struct {
-	sync.Once
-	dir string
-	err error
-}
-
-func buildGatekeeper(t *testing.T) string {
-	t.Helper()
-	built.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "gatekeeper-load-test-"); built.err != nil {
-			return
-		}
-		if out, err := exec.Command("go", "build", "-o", built.dir, "../gatekeeper").CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("%w\n%s", err, out)
-		}
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
-	}
-	return filepath.Join(built.dir, "gatekeeper")
 }
 
 // A short form of the load, against the real binary: everything that is asked
 // for is answered.
 func TestLoad(t *testing.T) {
-	binary := buildGatekeeper(t)
+	binary := parts.Gatekeeper(t)
 	var out bytes.Buffer
 	if err := run(t.Context(), []string{"--binary", binary, "--runs", "300", "--waiting", "200", "--clicks", "20"}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
@@ -87,7 +61,7 @@ func TestPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"peers", "--binary", buildGatekeeper(t), "--versitygw", versitygw, "--fulcio", fulcio, "--rounds", "2", "--each", "30", "--write", docs}, &out); err != nil {
+	if err := run(t.Context(), []string{"peers", "--binary", parts.Gatekeeper(t), "--versitygw", versitygw, "--fulcio", fulcio, "--rounds", "2", "--each", "30", "--write", docs}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for _, want := range []string{`bare RSA-2048 verification \| [1-9]`, `recorded decision \| [1-9]`, `OIDC token \| [1-9]`, `versitygw: token → session \| [1-9]`, `fulcio: token → certificate \| [1-9]`} {
@@ -105,7 +79,7 @@ func TestPeersThatAreMissing(t *testing.T) {
 	wantsRoot(t)
 	var out bytes.Buffer
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
-	if err := run(t.Context(), []string{"peers", "--binary", buildGatekeeper(t), "--versitygw", nowhere, "--fulcio", nowhere, "--rounds", "1", "--each", "5"}, &out); err != nil {
+	if err := run(t.Context(), []string{"peers", "--binary", parts.Gatekeeper(t), "--versitygw", nowhere, "--fulcio", nowhere, "--rounds", "1", "--each", "5"}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for _, want := range []string{`recorded decision \| [1-9]`, `versitygw: token → session \| not here: .*nowhere`, `fulcio: token → certificate \| not here: .*nowhere`} {

@@ -8,25 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/ports"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
-
-// keep is the first of so many ports in a row, which are the test's until its
-// end.
-func keep(t *testing.T, n int) string {
-	t.Helper()
-	addr, release, err := ports.Hold(n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(release)
-	return addr
-}
 
 // A gatekeeper that runs already is driven, again and again, and left running.
 func TestRunning(t *testing.T) {
-	binary, dir, listen, admin := buildGatekeeper(t), filepath.Join(t.TempDir(), "load"), keep(t, 1), keep(t, 1)
-	at := []string{"--url", "http://" + listen, "--admin", "http://" + admin, "--stand-ins", keep(t, 3), "--key", filepath.Join(dir, "ci.pem")}
+	binary, dir, listen, admin := parts.Gatekeeper(t), filepath.Join(t.TempDir(), "load"), parts.Addr(t), parts.Addr(t)
+	at := []string{"--url", "http://" + listen, "--admin", "http://" + admin, "--stand-ins", parts.Addrs(t, 3), "--key", filepath.Join(dir, "ci.pem")}
 	var said bytes.Buffer
 	if err := run(t.Context(), append([]string{"config", "--dir", dir}, at...), &said); err != nil {
 		t.Fatal(err)
@@ -71,7 +59,7 @@ func TestNotDriven(t *testing.T) {
 		"needs --stand-ins and --key": {"--url", "http://127.0.0.1:1"},
 		"no host:port on loopback":    {"--url", "http://127.0.0.1:1", "--stand-ins", "10.0.0.1:7300", "--key", key},
 		"a database of our own":       {"--url", "http://127.0.0.1:1", "--stand-ins", "127.0.0.1:7300", "--key", key, "--history", "5"},
-		"no gatekeeper is ready at":   {"--url", "http://127.0.0.1:1", "--admin", "http://127.0.0.1:1", "--stand-ins", keep(t, 3), "--key", key},
+		"no gatekeeper is ready at":   {"--url", "http://127.0.0.1:1", "--admin", "http://127.0.0.1:1", "--stand-ins", parts.Addrs(t, 3), "--key", key},
 	} {
 		if err := run(t.Context(), args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", args, err, want)

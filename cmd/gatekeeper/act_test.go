@@ -19,7 +19,7 @@ import (
 func TestAction(t *testing.T) {
 	t.Parallel() // it mostly waits
 	act := parts.Find(t, "act", "go install github.com/nektos/act@latest")
-	path := binary(t)
+	path := parts.Gatekeeper(t)
 	for _, export := range []string{"env", "outputs"} {
 		t.Run(export, func(t *testing.T) {
 			p := play(t, func(s *stage) { s.rules(stageRules + "      cluster: {oidc: {audience: kubernetes}}\n") })

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/chaosflags"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/postgres"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/stsbox"
@@ -81,7 +82,7 @@ func newChaos(t *testing.T, rng *rand.Rand) *chaos {
 		c.links = append(c.links, newLink(t, c.pg.Addr()))
 	}
 	through := func(i int) string { return strings.Replace(direct, c.pg.Addr(), c.links[i].addr(), 1) }
-	program := binary(t)
+	program := parts.Gatekeeper(t)
 	c.played = play(t, func(s *stage) {
 		if err := os.WriteFile(s.cfg.Rules, []byte(strings.Replace(twoApprovers, "slack:S0RELEASE", "slack:U0BOB, slack:U0CAROL", 1)), 0o600); err != nil {
 			t.Fatal(err)

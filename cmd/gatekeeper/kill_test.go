@@ -17,6 +17,7 @@ import (
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/api"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/postgres"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
@@ -76,7 +77,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts the real binary a few dozen times; run without -short")
 	}
-	path := binary(t)
+	path := parts.Gatekeeper(t)
 	everyCommit(t, 1, func(t *testing.T) life {
 		p := newProcess(t, path, twoApprovers)
 		p.start()
@@ -93,7 +94,7 @@ func TestReplicasKilledAtEveryStep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts the real binary a few dozen times; run without -short")
 	}
-	path := binary(t)
+	path := parts.Gatekeeper(t)
 	pg := postgres.Start(t, postgres.Options{Config: map[string]string{"max_connections": "500"}})
 	everyCommit(t, 8, func(t *testing.T) life {
 		url := pg.Database()
@@ -241,7 +242,7 @@ func (p *process) events(t *testing.T) map[string]int {
 // long a click takes to reach one of a thousand.
 func BenchmarkWaiting(b *testing.B) {
 	const steps = 1000
-	p := newProcess(b, binary(b), strings.Replace(twoApprovers, "quorum: 2", "quorum: 1", 1))
+	p := newProcess(b, parts.Gatekeeper(b), strings.Replace(twoApprovers, "quorum: 2", "quorum: 1", 1))
 	config, err := os.ReadFile(p.config)
 	if err != nil {
 		b.Fatal(err)

@@ -115,6 +115,17 @@ func (s *stage) asked(t testing.TB) slackbox.Message {
 	return m
 }
 
+// askedFor is the message that asks for a run: one of a run before may still
+// have its buttons, as it does for good where the service was killed by then.
+func (s *stage) askedFor(t *testing.T, run int) slackbox.Message {
+	t.Helper()
+	m, err := s.slack.WaitMessage(t.Context(), asksFor(run))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // closed waits until a message asks no more, so that one that does is another
 // request's.
 func (s *stage) closed(t testing.TB, m slackbox.Message) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
 
 // fromProfile is what AWS's SDK gets from a profile whose credential_process
@@ -57,7 +58,7 @@ func age(t testing.TB, temp string, left time.Duration) {
 // once, a session is used until shortly before its end, however many ask at
 // once one redemption is spent, and the last session is used to its end.
 func TestCredentialProcess(t *testing.T) {
-	path := binary(t)
+	path := parts.Gatekeeper(t)
 	p := play(t, func(s *stage) {
 		s.rules(strings.Replace(stageRules, "approvers: [slack:S0RELEASE]", "{approvers: [slack:S0RELEASE], redemptions: 3}", 1))
 	})
@@ -164,7 +165,7 @@ func TestProcessKeepsNothingElsewhere(t *testing.T) {
 // While the gatekeeper is out of reach a session is used on for as long as it
 // lives, and the SDK is not kept waiting.
 func TestCredentialProcessWithoutGatekeeper(t *testing.T) {
-	path := binary(t)
+	path := parts.Gatekeeper(t)
 	s := newStaged(t)
 	s.rules(strings.Replace(stageRules, "approval:\n      approvers: [slack:S0RELEASE]", "approval: none", 1))
 	_, stop, err := s.serve(t.Context(), newSilent())

@@ -7,37 +7,11 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 )
-
-// built is the real program, built once for all tests.
-var built struct {
-	sync.Once
-	dir string
-	err error
-}
-
-// binary is its path.
-func binary(t testing.TB) string {
-	t.Helper()
-	built.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "gatekeeper-test-"); built.err != nil {
-			return
-		}
-		if out, err := exec.Command("go", "build", "-o", built.dir, ".").CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("%w\n%s", err, out)
-		}
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
-	}
-	return filepath.Join(built.dir, "gatekeeper")
-}
 
 // process is the real gatekeeper in a process of its own. It is killed with
 // SIGKILL and started again, over and over.

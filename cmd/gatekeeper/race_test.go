@@ -93,10 +93,7 @@ func TestThousandAtOnce(t *testing.T) {
 	if status, body := callAt(t, front, http.MethodPost, "/v1/requests", token(p.cfg.URL), `{"environment":"production"}`); status != http.StatusCreated {
 		t.Fatalf("%d %s", status, body)
 	}
-	m, err := p.slack.WaitMessage(t.Context(), asksFor(1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := p.askedFor(t, 1)
 	b, _ := buttonOf(m, "Approve")
 	p.slack.Fail(slackbox.Fault{Method: "chat.update", Times: -1, Status: http.StatusServiceUnavailable}) // the buttons stay
 	var clicks tally

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/postgres"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
@@ -163,7 +164,7 @@ func TestStartsBeforeItsDatabase(t *testing.T) {
 	t.Parallel() // it mostly waits
 	pg := postgres.Start(t, postgres.Options{})
 	url := pg.Database()
-	path := binary(t)
+	path := parts.Gatekeeper(t)
 	s := newPlainStage(t, stageRules)
 	p := s.replicas(t, func(int) string { return url }, path)[0]
 	pg.Stop()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper"
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/stsbox"
 )
@@ -199,7 +200,7 @@ func (s *stage) job(t testing.TB, path string, args ...string) (*exec.Cmd, *buff
 // gatekeeper does not answer.
 func TestSignals(t *testing.T) {
 	t.Parallel() // it mostly waits
-	path := binary(t)
+	path := parts.Gatekeeper(t)
 	t.Run("one", func(t *testing.T) {
 		p := play(t, nil)
 		cmd, out := p.job(t, path)
@@ -243,7 +244,7 @@ func TestSignals(t *testing.T) {
 // step's wait goes on where it was.
 func TestRestartInTheMiddle(t *testing.T) {
 	t.Parallel() // it mostly waits
-	p := newProcess(t, binary(t), stageRules)
+	p := newProcess(t, parts.Gatekeeper(t), stageRules)
 	p.start()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()

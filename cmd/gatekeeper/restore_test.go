@@ -9,7 +9,6 @@ import (
 
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/postgres"
-	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/slackbox"
 )
 
 // keeping is one database's way to be backed up while it is served, and to
@@ -22,7 +21,7 @@ type keeping struct {
 
 func keepSQLite(t *testing.T) keeping {
 	sqlite := parts.Find(t, "sqlite3", "apt-get install sqlite3")
-	p := newProcess(t, binary(t), bobApproves)
+	p := newProcess(t, parts.Gatekeeper(t), bobApproves)
 	database, copied := filepath.Join(p.dir, "gatekeeper.db"), filepath.Join(t.TempDir(), "backup.db")
 	return keeping{
 		process: p,
@@ -45,7 +44,7 @@ func keepPostgres(t *testing.T) keeping {
 	pg := postgres.Start(t, postgres.Options{})
 	database, other := pg.Database(), pg.Database()
 	s := newPlainStage(t, bobApproves)
-	p := s.replicas(t, func(int) string { return database }, binary(t))[0]
+	p := s.replicas(t, func(int) string { return database }, parts.Gatekeeper(t))[0]
 	dump := parts.Find(t, "pg_dump", "apt-get install postgresql-client")
 	restore := parts.Find(t, "pg_restore", "apt-get install postgresql-client")
 	copied := filepath.Join(t.TempDir(), "backup.dump")
@@ -113,17 +112,6 @@ func TestBackUpAndRestore(t *testing.T) {
 			p.audits(t, 0, "verify")
 		})
 	}
-}
-
-// askedFor is the message that asks for a run: one of a run before may still
-// have its buttons, as it does for good where the service was killed by then.
-func (p *process) askedFor(t *testing.T, run int) slackbox.Message {
-	t.Helper()
-	m, err := p.slack.WaitMessage(t.Context(), asksFor(run))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
 }
 
 // approvedRun is a job from its question to its credentials.

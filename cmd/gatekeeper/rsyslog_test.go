@@ -140,7 +140,7 @@ func TestSinksKilled(t *testing.T) {
 		t.Skip("it starts the real binaries a dozen times; run without -short")
 	}
 	r := newRsyslog(t)
-	p := newProcess(t, binary(t), nobodysApproval)
+	p := newProcess(t, parts.Gatekeeper(t), nobodysApproval)
 	file := filepath.Join(p.dir, "audit.jsonl")
 	config := fileOf(p.config) + fmt.Sprintf("audit:\n  sinks:\n    - {type: syslog, url: %q, ca_file: %q}\n    - {type: file, path: audit.jsonl}\n", "tls://"+r.addr, r.ca)
 	if err := os.WriteFile(p.config, []byte(config), 0o600); err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/gatekeeper-ci/gatekeeper/gatekeeper/sandbox/parts"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -32,6 +33,6 @@ type tidy struct{ m *testing.M }
 
 func (d tidy) Run() int {
 	code := d.m.Run()
-	_ = os.RemoveAll(built.dir)
+	parts.Tidy()
 	return code
 }

@@ -104,7 +104,7 @@ func TestVersionBeforeBesideThisOne(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the version before; run without -short")
 	}
-	before, after := previousBinary(t), binary(t)
+	before, after := previousBinary(t), parts.Gatekeeper(t)
 	pg := postgres.Start(t, postgres.Options{})
 	for name, paths := range map[string][]string{"upgrade": {before, after}, "way back": {after, before}} {
 		t.Run(name, func(t *testing.T) {

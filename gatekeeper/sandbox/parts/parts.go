@@ -1,5 +1,5 @@
-// Package parts finds the real programs that some tests need. It is for tests
-// alone.
+// Package parts finds or builds the real programs that some tests need, and
+// keeps ports for them. It is for tests alone.
 package parts
 
 import (
