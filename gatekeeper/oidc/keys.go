@@ -46,7 +46,7 @@ func newKeySet(algs []string, now func() time.Time, fetch func(context.Context) 
 // time and not too often; keys outlive a short outage of the issuer.
 func (s *keySet) get(ctx context.Context, kid, alg string) (publicKey, error) {
 	l := s.look(kid)
-	if (!l.known || l.age >= keysFresh) && l.mayFetch {
+	if l.fetch {
 		err := s.refresh(ctx, l.tries)
 		l = s.look(kid)
 		if err != nil && (!l.known || l.age >= keysMaxAge) {
@@ -73,12 +73,12 @@ func (s *keySet) unavailable(cause error) error {
 
 // lookup is what is known of a key, and of the set.
 type lookup struct {
-	key      publicKey
-	known    bool
-	age      time.Duration // of the set
-	tries    int
-	failing  bool
-	mayFetch bool // or wait for a fetch that is under way
+	key     publicKey
+	known   bool
+	age     time.Duration // of the set
+	tries   int
+	failing bool
+	fetch   bool // it is missing or old, and keys may be fetched or are on their way
 }
 
 func (s *keySet) look(kid string) lookup {
@@ -90,7 +90,8 @@ func (s *keySet) look(kid string) lookup {
 	if !s.fetched.IsZero() {
 		age = now.Sub(s.fetched)
 	}
-	return lookup{key: key, known: known, age: age, tries: s.tries, failing: s.failed, mayFetch: s.under || s.asks.TokensAt(now) >= 1}
+	fetch := (!known || age >= keysFresh) && (s.under || s.asks.TokensAt(now) >= 1)
+	return lookup{key: key, known: known, age: age, tries: s.tries, failing: s.failed, fetch: fetch}
 }
 
 // refresh fetches for everybody who waits, unless a fetch ended since they
